@@ -1,0 +1,145 @@
+"""May this principal do this? Policies of users, groups and roles, session policies, and the evaluator's verdict."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections.abc import Mapping, Sequence
+
+from ..policy import SYSTEM_POLICIES, Decision, NamedDocument, Outcome, Request, evaluate, parse_policy
+from .exchange import Exchange, Principal
+from .store import Store
+
+__all__ = ["Authorizer", "denied_detail"]
+
+
+class Authorizer:
+    """Collects the documents that apply to a principal and asks the evaluator."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._cache: dict[tuple[str, str], tuple[NamedDocument, ...]] = {}
+        self._cached_at = -1
+
+    def decide(
+        self,
+        ex: Exchange,
+        principal: Principal,
+        action: str,
+        resource: str,
+        context: Mapping[str, str | Sequence[str]] | None = None,
+    ) -> Decision:
+        """Evaluate, and write the decision into the exchange's journal entry. UNKNOWN counts as denied."""
+        session = None
+        if principal.session_policy:
+            session = NamedDocument(
+                "session policy", "Session", parse_policy(principal.session_policy, kind="session")
+            )
+        request = Request(
+            action, resource, principal.arn, {**_context(ex, principal), **(context or {})}
+        )
+        decision = evaluate(request, self.documents(principal), session=session)
+        because = decision.because
+        if decision.outcome is Outcome.UNKNOWN:
+            because = f"not modelled: {because}"
+        row = decision.matched
+        ex.notes.setdefault("decisions", []).append(
+            {
+                "action": action,
+                "resource": resource,
+                "outcome": decision.outcome.name,
+                "because": because,
+                "policy": row.policy if row else "",
+                "policy_type": row.policy_type if row else "",
+                "statement": row.statement if row else None,
+            }
+        )
+        return decision
+
+    def documents(self, principal: Principal) -> tuple[NamedDocument, ...]:
+        """Return the identity policies of a user (its groups' too) or of a role that still exists."""
+        if self._cached_at != self._store.generation:
+            self._cache.clear()
+            self._cached_at = self._store.generation
+        key = (principal.kind, principal.id)
+        if key not in self._cache:
+            self._cache[key] = tuple(self._collect(principal))
+        return self._cache[key]
+
+    def _collect(self, principal: Principal) -> list[NamedDocument]:
+        store = self._store
+        if principal.kind == "RAMUser":
+            holders = [("User", principal.name)]
+            holders += [
+                ("Group", row["group_name"])
+                for row in store.all("SELECT group_name FROM group_members WHERE user_name=?", principal.name)
+            ]
+        else:
+            # A role deleted, or deleted and made again, takes the permissions of its old sessions with it.
+            # Source: https://help.aliyun.com/en/ram/support/faq-about-ram-roles-and-sts-tokens
+            role = store.one("SELECT role_id FROM roles WHERE name=?", principal.name)
+            if role is None or role["role_id"] != principal.id:
+                return []
+            holders = [("Role", principal.name)]
+        found = []
+        for kind, name in holders:
+            for row in store.all(
+                "SELECT policy_type, policy_name FROM policy_attachments WHERE entity_type=? AND entity_name=?"
+                " ORDER BY rowid",
+                kind,
+                name,
+            ):
+                text, version = policy_text(store, row["policy_type"], row["policy_name"])
+                found.append(
+                    NamedDocument(
+                        row["policy_name"], row["policy_type"], parse_policy(text), version, f"{kind} {name}"
+                    )
+                )
+        return found
+
+
+def policy_text(store: Store, policy_type: str, name: str) -> tuple[str, str]:
+    """Return (document, version id) of a policy's default version; KeyError if there is none."""
+    if policy_type == "System":
+        system = SYSTEM_POLICIES[name]
+        return system.document, system.version
+    row = store.one(
+        "SELECT v.document, v.version_id FROM policies p JOIN policy_versions v"
+        " ON v.policy_name = p.name AND v.version_id = p.default_version WHERE p.name=?",
+        name,
+    )
+    if row is None:
+        raise KeyError(name)
+    return row["document"], row["version_id"]
+
+
+def denied_detail(principal: Principal, action: str, decision: Decision) -> dict[str, str]:
+    """Return AccessDeniedDetail. It has no AuthResource: that comes only from DecodeDiagnosticMessage.
+
+    Source: https://www.alibabacloud.com/help/en/oss/support/0003-00000201 and the RDS and ACK samples.
+    """
+    return {
+        "AuthAction": action,
+        "AuthPrincipalType": principal.auth_type,
+        "AuthPrincipalOwnerId": principal.account_id,
+        "AuthPrincipalDisplayName": principal.display_name,
+        "PolicyType": decision.policy_type,
+        "NoPermissionType": decision.no_permission_type,
+    }
+
+
+def _context(ex: Exchange, principal: Principal) -> dict[str, str]:
+    address = ex.peer
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        address = "127.0.0.1"  # a Unix socket: the caller is on this machine
+    return {
+        "acs:CurrentTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "acs:SecureTransport": "true" if ex.scheme == "https" else "false",
+        "acs:SourceIp": str(ex.notes.get("source_ip", address)),
+        "acs:MFAPresent": "false",
+        "acs:PrincipalARN": principal.arn,
+        "acs:UserAgent": ex.headers.get("user-agent", ""),
+        "acs:AccessId": principal.access_key_id,
+    }

@@ -1,0 +1,89 @@
+"""Talking to a running sandbox: its runtime file, its admin interface. Standard library only."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from ..errors import InputError, SandboxError, SandboxNotRunning
+from ..redact import remember
+
+__all__ = ["AdminClient", "read_runtime"]
+
+
+def read_runtime(folder: Path) -> dict[str, Any] | None:
+    """Return the runtime file of a state folder, or None. Its secrets are remembered for masking."""
+    try:
+        found: dict[str, Any] = json.loads((folder / "runtime.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    remember(found.get("admin_token"))
+    remember(*(user.get("access_key_secret") for user in found.get("users", [])))
+    for instance in found.get("instances", []):
+        remember(instance["proxy_url"].partition("@")[0].rpartition(":")[2])
+    return found
+
+
+class AdminClient:
+    """The admin interface of one running sandbox."""
+
+    def __init__(self, port: int, token: str) -> None:
+        self._port = port
+        self._token = token
+
+    def _call(self, method: str, what: str, body: Any = None, *, timeout: float = 10.0) -> Any:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=timeout)
+        try:
+            data = None if body is None else json.dumps(body).encode()
+            connection.request(method, f"/_sandbox/{what}", data, {"x-sandbox-token": self._token})
+            response = connection.getresponse()
+            text = response.read()
+        except OSError as error:
+            raise SandboxNotRunning(
+                f"The sandbox at 127.0.0.1:{self._port} does not answer: {error}.",
+                next_step="start it again: ramrole sandbox start",
+            ) from None
+        finally:
+            connection.close()
+        if response.status == 400:
+            try:
+                told = json.loads(text)
+                raise InputError(told["error"], next_step=told.get("next_step", ""))
+            except (ValueError, KeyError):
+                pass
+        if response.status != 200:
+            raise SandboxError(f"The sandbox refused {what!r}: {text.decode(errors='replace').strip()}")
+        return json.loads(text)
+
+    def status(self, *, timeout: float = 5.0) -> dict[str, Any]:
+        """Return the start line, with knobs."""
+        found: dict[str, Any] = self._call("GET", "status", timeout=timeout)
+        return found
+
+    def journal(self, since: int = 0, *, wait: float = 0.0) -> dict[str, Any]:
+        """Return {"entries", "last"}: journal entries after `since`, waiting up to `wait` seconds for one."""
+        query = urlencode({"since": since, "wait": wait})
+        found: dict[str, Any] = self._call("GET", f"journal?{query}", timeout=wait + 10)
+        return found
+
+    def journal_of(self, request_id: str) -> dict[str, Any] | None:
+        """Return the journal entry of a request, or None."""
+        entries = self._call("GET", "journal?" + urlencode({"request_id": request_id}))["entries"]
+        return entries[0] if entries else None
+
+    def knobs(self, **values: Any) -> dict[str, Any]:
+        """Set knobs (none given: none set) and return all."""
+        found: dict[str, Any] = self._call("POST", "knobs", values) if values else self._call("GET", "knobs")
+        return found
+
+    def reset(self, world: str = "") -> dict[str, Any]:
+        """Put the world back (or another one in its place); port, CA and keys stay. Returns the start line."""
+        found: dict[str, Any] = self._call("POST", "reset", {"world": world} if world else {}, timeout=60)
+        return found
+
+    def stop(self) -> None:
+        """End the server."""
+        self._call("POST", "stop", {})

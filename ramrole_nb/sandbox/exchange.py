@@ -1,0 +1,127 @@
+"""One request on its way through the layers, read once."""
+
+from __future__ import annotations
+
+import secrets
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote, unquote_plus
+
+from .journal import masked
+
+__all__ = ["Exchange", "Principal", "parse_query"]
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Who signed a request. `kind` is `RAMUser` or `AssumedRoleUser`."""
+
+    kind: str
+    account_id: str
+    name: str
+    id: str
+    access_key_id: str
+    session_name: str = ""
+    session_policy: str = ""
+
+    @property
+    def arn(self) -> str:
+        """The ARN that sts:GetCallerIdentity answers."""
+        if self.kind == "RAMUser":
+            return f"acs:ram::{self.account_id}:user/{self.name}"
+        return f"acs:ram::{self.account_id}:assumed-role/{self.name}/{self.session_name}"
+
+    @property
+    def principal_id(self) -> str:
+        """The user id, or `<role id>:<session>`."""
+        return self.id if self.kind == "RAMUser" else f"{self.id}:{self.session_name}"
+
+    @property
+    def auth_type(self) -> str:
+        """The name AccessDeniedDetail has for this kind."""
+        return "SubUser" if self.kind == "RAMUser" else "AssumedRoleUser"
+
+    @property
+    def display_name(self) -> str:
+        """How AccessDeniedDetail shows it: a user's numeric id, or `role:session`."""
+        return self.id if self.kind == "RAMUser" else f"{self.name}:{self.session_name}"
+
+
+def parse_query(raw: str, *, plus_is_space: bool) -> list[tuple[str, str]]:
+    """Decode a query string into pairs, blank values kept. OSS reads `+` literally, OpenAPI as a space."""
+    decode = unquote_plus if plus_is_space else unquote
+    pairs = []
+    for part in raw.split("&"):
+        if part:
+            name, _, value = part.partition("=")
+            pairs.append((decode(name), decode(value)))
+    return pairs
+
+
+@dataclass
+class Exchange:
+    """What a service needs of a request, and what the journal will say about it."""
+
+    method: str
+    scheme: str
+    authority: str  # host and port the request is for: the absolute form's, else the Host header's
+    host_header: str  # as sent; signatures cover this
+    path: str  # raw, percent-encoded
+    query: str  # raw
+    headers: Mapping[str, str]  # lower-case names
+    read_body: Callable[[], Awaitable[bytes]]
+    stream_body: Callable[[], AsyncIterator[bytes]]
+    peer: str = ""
+    instance_id: str = ""  # which instance is asking, told by the proxy user or the instance's own socket
+    principal: Principal | None = None
+    request_id: str = field(default_factory=lambda: str(uuid.uuid4()).upper())
+    started: float = field(default_factory=time.perf_counter)
+    service: str = ""
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def host(self) -> str:
+        """The host without port, lower case."""
+        authority = self.authority.lower()
+        if authority.startswith("["):
+            return authority.partition("]")[0] + "]"
+        return authority.partition(":")[0]
+
+    def use_oss_request_id(self) -> None:
+        """Take a request id of OSS's form: 24 hex digits."""
+        self.request_id = secrets.token_hex(12).upper()
+
+    def note(self, **facts: Any) -> None:
+        """Add facts to the journal entry."""
+        self.notes.update(facts)
+
+    def journal_entry(self, status: int) -> dict[str, Any]:
+        """Return the journal entry, secrets masked."""
+        names = [
+            name
+            for name in self.headers
+            if name.startswith(("x-acs-", "x-oss-", "x-aliyun-", "if-", "x-forwarded"))
+            or name in ("authorization", "range", "user-agent", "content-type", "content-md5", "date")
+        ]
+        url = f"{self.scheme}://{self.authority}{self.path}"
+        if self.query:
+            pairs = (part.partition("=") for part in self.query.split("&"))
+            url += "?" + "&".join(f"{n}{sep}{masked(unquote(n), v)}" for n, sep, v in pairs)
+        entry: dict[str, Any] = {
+            "request_id": self.request_id,
+            "service": self.service,
+            "method": self.method,
+            "url": url,
+            "status": status,
+            "ms": round((time.perf_counter() - self.started) * 1000, 2),
+            "instance_id": self.instance_id,
+            "headers": {name: masked(name, self.headers[name]) for name in names},
+        }
+        if self.principal is not None:
+            entry["principal"] = self.principal.arn
+            entry["access_key_id"] = self.principal.access_key_id
+        entry.update(self.notes)
+        return entry

@@ -1,0 +1,240 @@
+"""The one port: which service is a request for, and from which instance does it come?
+
+IMDS only where the authority is 100.100.100.200 (a bucket may be called `latest`); OpenAPI by its headers or
+parameters; the admin interface below `/_sandbox/`; the rest is OSS. A host the sandbox does not serve is refused:
+nothing is ever passed on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import logging
+import re
+import traceback
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from ..redact import redact
+from .admin import Admin
+from .answers import Answer, FileBody
+from .authenticate import Authenticator, basic_user
+from .authorize import Authorizer
+from .errors import ApiError, FrontError
+from .exchange import Exchange
+from .journal import Journal
+from .knobs import Knobs
+from .openapi import Gateway
+from .services.imds import MetadataService
+from .services.oss import ObjectStorage
+from .services.oss.address import is_oss_host
+from .store import Store
+
+__all__ = ["IMDS_HOST", "Front"]
+
+log = logging.getLogger("ramrole_nb.sandbox")
+
+IMDS_HOST = "100.100.100.200"
+_LOOPBACK = re.compile(r"127(?:\.\d{1,3}){3}|localhost|\[::1\]")
+_OPENAPI_HOST = re.compile(r"(?:ram|sts(?:-vpc)?(?:\.[a-z0-9-]+)?|ecs(?:[.-][a-z0-9-]+)*)\.aliyuncs\.com")
+
+# Bodies up to this size travel in one piece with their headers; larger ones are sent with sendfile.
+_ONE_PIECE = 64 * 1024
+
+
+@dataclass
+class _Services:
+    imds: MetadataService
+    gateway: Gateway
+    oss: ObjectStorage
+    admin: Admin
+
+
+class Front:
+    """Routes every request and writes the journal. `instance_id` is set where a listener is one instance's own."""
+
+    def __init__(self, store: Store, knobs: Knobs, journal: Journal, admin: Admin) -> None:
+        authenticator, authorizer = Authenticator(store, knobs), Authorizer(store)
+        self._store = store
+        self._journal = journal
+        self._services = _Services(
+            MetadataService(store, knobs),
+            Gateway(store, knobs, authenticator, authorizer),
+            ObjectStorage(store, knobs, authenticator, authorizer),
+            admin,
+        )
+        self.requests = 0
+
+    async def handle(self, request: web.BaseRequest, instance_id: str = "") -> web.StreamResponse:
+        """Answer one request."""
+        self.requests += 1
+        ex = _exchange(request)
+        ex.instance_id = instance_id
+        try:
+            answer = await self._route(ex)
+        except FrontError as error:
+            ex.service = ex.service or "front"
+            ex.note(error=error.code, message=error.message)
+            headers = {"Proxy-Authenticate": 'Basic realm="ramrole_nb sandbox"'} if error.status == 407 else {}
+            answer = Answer(error.status, (error.message + "\n").encode(), "text/plain; charset=utf-8", headers)
+        except ApiError as error:  # a service's error outside of its own handling
+            answer = Answer(error.status, error.message.encode(), "text/plain; charset=utf-8")
+        except (web.HTTPException, ConnectionError, asyncio.CancelledError):
+            raise
+        except Exception:
+            log.error("unexpected: %s", redact(traceback.format_exc()))
+            ex.note(error="InternalError", message="a fault of the sandbox; see server.log")
+            answer = Answer(500, b'{"Code":"InternalError","Message":"A fault of the sandbox; see its server.log."}')
+        if ex.service != "admin":
+            self._journal.add(ex.journal_entry(answer.status))
+            self._services.admin.journal_grew()
+        return await _send(request, answer)
+
+    async def _route(self, ex: Exchange) -> Answer:
+        if "origin" in ex.headers:
+            raise FrontError(
+                403, "OriginRefused", "The sandbox answers programs, not web pages: requests with an Origin are refused."
+            )
+        if ex.method == "CONNECT":
+            raise FrontError(
+                501,
+                "ConnectRefused",
+                "The sandbox does not tunnel HTTPS. Use http:// addresses with http_proxy set to the proxy_url.",
+            )
+        loopback = _LOOPBACK.fullmatch(ex.host) is not None
+        if loopback and ex.path.startswith("/_sandbox/"):
+            ex.service = "admin"
+            return await self._services.admin.answer(ex)
+        self._find_instance(ex)
+        if ex.host == IMDS_HOST:
+            if not ex.instance_id:
+                raise FrontError(
+                    407,
+                    "WhichInstance",
+                    "Which instance is asking? Metadata needs a proxy user: set http_proxy to an instance's proxy_url "
+                    "(ramrole sandbox env --instance ID).",
+                )
+            return await self._services.imds.answer(ex)
+        if loopback or _OPENAPI_HOST.fullmatch(ex.host):
+            if self._services.gateway.claims(ex) or not loopback:
+                return await self._services.gateway.answer(ex)
+            return await self._services.oss.answer(ex)
+        if is_oss_host(ex.host):
+            self._check_internal(ex)
+            return await self._services.oss.answer(ex)
+        raise FrontError(
+            403,
+            "HostRefused",
+            f"The sandbox does not serve {ex.host[:200]!r} and passes nothing on. It serves {IMDS_HOST}, "
+            "ram.aliyuncs.com, ecs.REGION.aliyuncs.com, sts.REGION.aliyuncs.com and [BUCKET.]oss-REGION.aliyuncs.com.",
+        )
+
+    def _find_instance(self, ex: Exchange) -> None:
+        """Learn from the proxy user which instance is asking, and refuse what could not run there."""
+        sent = ex.headers.get("proxy-authorization")
+        if sent is not None:
+            user = basic_user(sent)
+            row = self._store.one("SELECT proxy_token FROM instances WHERE instance_id=?", user[0] if user else "")
+            if user is None or row is None or not hmac.compare_digest(row["proxy_token"].encode(), user[1].encode()):
+                raise FrontError(
+                    407,
+                    "ProxyUserRefused",
+                    "The proxy user is not an instance of this sandbox with its token. "
+                    "Take the proxy_url from: ramrole sandbox env --instance ID",
+                )
+            ex.instance_id = user[0]
+        if not ex.instance_id:
+            return
+        row = self._store.one("SELECT region_id, facts FROM instances WHERE instance_id=?", ex.instance_id)
+        if row is None:
+            raise FrontError(502, "NoSuchInstance", f"There is no instance {ex.instance_id} any more.")
+        known = json.loads(row["facts"])
+        ex.note(source_ip=known["public_ip"] or known["private_ip"], instance_region=row["region_id"])
+        if known["status"] != "Running":
+            raise FrontError(502, "InstanceStopped", f"Instance {ex.instance_id} is {known['status']}: nothing runs on it.")
+        if ex.host == IMDS_HOST and known["network_type"] != "vpc":
+            raise FrontError(
+                504,
+                "NotInVpc",
+                f"Instance {ex.instance_id} is in a classic network: the metadata service answers VPC instances only. "
+                "On the real instance this request would time out.",
+            )
+
+    def _check_internal(self, ex: Exchange) -> None:
+        found = re.search(r"oss-([a-z0-9-]+)-internal\.aliyuncs\.com", ex.host)
+        if found and ex.notes.get("instance_region") != found[1]:
+            where = ex.notes.get("instance_region") or "outside of Alibaba Cloud"
+            raise FrontError(
+                504,
+                "InternalEndpointUnreachable",
+                f"{ex.host} answers only inside {found[1]}; this request comes from {where}. The real endpoint would "
+                "not answer at all until the client's time-out.",
+            )
+
+
+def _exchange(request: web.BaseRequest) -> Exchange:
+    message = request.message
+    headers: dict[str, str] = {}
+    for name, value in message.headers.items():
+        name = name.lower()
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    target, scheme, authority = message.path, "http", headers.get("host", "")
+    absolute = re.match(r"(https?)://([^/?#]*)", target, re.I)
+    if absolute:
+        scheme, authority = absolute[1].lower(), absolute[2].rpartition("@")[2]
+        target = target[absolute.end() :] or "/"
+    elif message.method == "CONNECT":
+        authority = target
+    path, _, query = target.partition("?")
+
+    async def stream() -> AsyncIterator[bytes]:
+        async for chunk in request.content.iter_any():
+            yield chunk
+
+    return Exchange(
+        method=message.method,
+        scheme=scheme,
+        authority=authority,
+        host_header=headers.get("host", authority),
+        path=path.partition("#")[0] or "/",
+        query=query.partition("#")[0],
+        headers=headers,
+        read_body=request.read,
+        stream_body=stream,
+        peer=request.remote or "",
+    )
+
+
+async def _send(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
+    headers = dict(answer.headers)
+    if answer.content_type:
+        headers["Content-Type"] = answer.content_type
+    body = answer.body
+    head = request.method == "HEAD"
+    if isinstance(body, FileBody) and not head and body.count <= _ONE_PIECE:
+        with open(body.path, "rb") as file:
+            file.seek(body.offset)
+            body = file.read(body.count)
+    if isinstance(body, bytes) and not head:
+        response = web.Response(status=answer.status, body=body, headers=headers)
+        if not answer.content_type:
+            response.headers.popall("Content-Type", None)
+        return response
+    stream = web.StreamResponse(status=answer.status, headers=headers)
+    stream.content_length = body.count if isinstance(body, FileBody) else len(body)
+    if head:
+        await stream.prepare(request)
+        await stream.write_eof()
+        return stream
+    assert isinstance(body, FileBody)
+    with open(body.path, "rb") as file:
+        await stream.prepare(request)
+        transport = request.transport
+        if transport is None:
+            raise ConnectionResetError("the client went away")
+        await asyncio.get_running_loop().sendfile(transport, file, body.offset, body.count)
+    await stream.write_eof()
+    return stream

@@ -1,0 +1,111 @@
+"""The journal: every request, who made it, what it asked for, what was decided and why. Secrets are masked.
+
+Kept as JSON lines in the state folder, so terminals can follow it and a `kill -9` keeps it.
+"""
+
+from __future__ import annotations
+
+import collections
+import itertools
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Journal"]
+
+_KEEP = 5_000  # entries held in memory for look-ups
+_ROTATE_BYTES = 32 * 1024 * 1024
+
+# Header and parameter values that are, or contain, secrets. Shown masked, name kept.
+_SECRET_NAMES = frozenset(
+    [
+        "authorization",
+        "proxy-authorization",
+        "security-token",
+        "securitytoken",
+        "signature",
+        "x-acs-security-token",
+        "x-aliyun-ecs-metadata-token",
+        "x-oss-security-token",
+        "x-oss-signature",
+        "x-sandbox-token",
+    ]
+)
+
+
+class Journal:
+    """Append-only list of entries with a growing `seq`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "journal.jsonl"
+        self._entries: collections.deque[dict[str, Any]] = collections.deque(maxlen=_KEEP)
+        self._by_request: dict[str, dict[str, Any]] = {}
+        last = self._read_tail()
+        self._seq = itertools.count(last + 1)
+        self._file = open(self.path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - held open for the run
+        os.chmod(self.path, 0o600)
+
+    def _read_tail(self) -> int:
+        last = 0
+        if self.path.exists():
+            with open(self.path, encoding="utf-8", errors="replace") as lines:
+                for line in collections.deque(lines, maxlen=_KEEP):
+                    try:
+                        entry = json.loads(line)
+                    except ValueError:
+                        continue  # the last line of a killed run
+                    last = max(last, int(entry.get("seq", 0)))
+                    self._remember(entry)
+        return last
+
+    def _remember(self, entry: dict[str, Any]) -> None:
+        if len(self._entries) == _KEEP:
+            self._by_request.pop(self._entries[0].get("request_id", ""), None)
+        self._entries.append(entry)
+        self._by_request[entry.get("request_id", "")] = entry
+
+    def add(self, entry: dict[str, Any]) -> None:
+        """Append one entry; `seq` and `time` are added."""
+        entry = {"seq": next(self._seq), "time": _stamp(), **entry}
+        self._remember(entry)
+        self._file.write(json.dumps(entry, separators=(",", ":"), ensure_ascii=False) + "\n")
+        if self._file.tell() > _ROTATE_BYTES:
+            self._file.close()
+            self.path.replace(self.path.with_suffix(".1.jsonl"))
+            self._file = open(self.path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115
+            os.chmod(self.path, 0o600)
+
+    def since(self, seq: int, *, limit: int = 1_000) -> list[dict[str, Any]]:
+        """Return up to `limit` entries after `seq`, oldest first."""
+        newer = (entry for entry in self._entries if entry["seq"] > seq)
+        return list(itertools.islice(newer, limit))
+
+    def last_seq(self) -> int:
+        """Return the newest entry's number (0: none)."""
+        return int(self._entries[-1]["seq"]) if self._entries else 0
+
+    def find(self, request_id: str) -> dict[str, Any] | None:
+        """Return the entry of a request id."""
+        return self._by_request.get(request_id)
+
+    def clear(self) -> None:
+        """Forget all entries (their numbers go on)."""
+        self._entries.clear()
+        self._by_request.clear()
+        self._file.truncate(0)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def masked(name: str, value: str) -> str:
+    """Return a header or parameter value fit for the journal."""
+    return "********" if name.lower() in _SECRET_NAMES else value
+
+
+def _stamp() -> str:
+    now = time.time()
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now * 1000) % 1000:03d}Z"

@@ -1,0 +1,1 @@
+"""The services. Importing a module registers its operations."""

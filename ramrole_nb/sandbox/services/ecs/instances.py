@@ -1,0 +1,175 @@
+"""DescribeInstances and DescribeRegions.
+
+Source: https://www.alibabacloud.com/help/en/ecs/developer-reference/api-ecs-2014-05-26-describeinstances
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from ....policy import Outcome, matches
+from ...errors import OpenApiError
+from ...openapi import Call, operation
+from .common import REGIONS, check_region, facts, instance_arn, instance_ids
+
+_STATUSES = ("Pending", "Running", "Starting", "Stopping", "Stopped")
+
+
+def _shown(row: sqlite3.Row, *, with_options: bool) -> dict[str, Any]:
+    known = facts(row)
+    vpc = known["network_type"] == "vpc"
+    shown: dict[str, Any] = {
+        "InstanceId": row["instance_id"],
+        "InstanceName": known["name"],
+        "HostName": known["hostname"],
+        "Status": known["status"],
+        "RegionId": row["region_id"],
+        "ZoneId": known["zone_id"],
+        "InstanceType": known["instance_type"],
+        "OSType": known["os_type"],
+        "OSName": known["os_name"],
+        "ImageId": known["image_id"],
+        "SerialNumber": known["serial_number"],
+        "InstanceNetworkType": known["network_type"],
+        "CreationTime": known["created"],
+        "VpcAttributes": {
+            "VpcId": known["vpc_id"],
+            "VSwitchId": known["vswitch_id"],
+            "NatIpAddress": "",
+            "PrivateIpAddress": {"IpAddress": [known["private_ip"]] if vpc else []},
+        },
+        "InnerIpAddress": {"IpAddress": [] if vpc else [known["private_ip"]]},
+        "PublicIpAddress": {"IpAddress": [known["public_ip"]] if known["public_ip"] else []},
+        "EipAddress": {"IpAddress": "", "AllocationId": "", "InternetChargeType": ""},
+        "SecurityGroupIds": {"SecurityGroupId": [known["security_group_id"]]},
+        "NetworkInterfaces": {
+            "NetworkInterface": [
+                {
+                    "MacAddress": known["mac"],
+                    "PrimaryIpAddress": known["private_ip"],
+                    "NetworkInterfaceId": known["network_interface_id"],
+                }
+            ]
+        },
+        "Tags": {"Tag": [{"TagKey": k, "TagValue": v} for k, v in known["tags"].items()]},
+    }
+    if with_options:
+        shown["MetadataOptions"] = {
+            "HttpEndpoint": row["http_endpoint"],
+            "HttpTokens": row["http_tokens"],
+            "HttpPutResponseHopLimit": row["hop_limit"],
+        }
+    return shown
+
+
+def _wanted(row: sqlite3.Row, params: Mapping[str, str], ids: list[str] | None) -> bool:
+    known = facts(row)
+    exact = {
+        "Status": known["status"],
+        "InstanceNetworkType": known["network_type"],
+        "InstanceType": known["instance_type"],
+        "ImageId": known["image_id"],
+        "VpcId": known["vpc_id"],
+        "VSwitchId": known["vswitch_id"],
+        "ZoneId": known["zone_id"],
+        "HttpTokens": row["http_tokens"],
+        "HttpEndpoint": row["http_endpoint"],
+    }
+    if ids is not None and row["instance_id"] not in ids:
+        return False
+    if params.get("InstanceName") and not matches(params["InstanceName"], known["name"]):
+        return False
+    return all(not params.get(name) or params[name] == value for name, value in exact.items())
+
+
+@operation("Ecs", "DescribeInstances", required=["RegionId"])
+def describe_instances(call: Call) -> dict[str, Any]:
+    """List instances of a region.
+
+    A caller without the permission gets an empty list, not an error; DryRun tells the difference.
+    """
+    check_region(call)
+    params = call.params
+    status = params.get("Status", "")
+    if status and status not in _STATUSES:
+        raise OpenApiError(404, "InvalidStatus.NotFound", "The specified Status does not exist.")
+    if params.get("InstanceNetworkType", "vpc") not in ("vpc", "classic"):
+        raise OpenApiError(404, "InvalidNetworkType.NotFound", "The specified NetworkType does not exist.")
+    ids = instance_ids(call) if params.get("InstanceIds") else None
+    everything = instance_arn(call, "*")
+    if call.flag("DryRun"):
+        call.need("ecs:DescribeInstances", everything)
+        raise OpenApiError(400, "DryRunOperation", "Request validation has been passed with DryRun flag set.")
+    rows = []
+    if call.may("ecs:DescribeInstances", everything).outcome is Outcome.ALLOW:
+        rows = [
+            row
+            for row in call.store.all(
+                "SELECT * FROM instances WHERE region_id=? ORDER BY position", call.region_id
+            )
+            if _wanted(row, params, ids)
+        ]
+    elif ids:
+        rows = [
+            row
+            for row in call.store.all(
+                "SELECT * FROM instances WHERE region_id=? ORDER BY position", call.region_id
+            )
+            if _wanted(row, params, ids)
+            and call.may("ecs:DescribeInstances", instance_arn(call, row["instance_id"])).outcome is Outcome.ALLOW
+        ]
+    with_options = "META_OPTIONS" in call.listed("AdditionalAttributes")
+    if params.get("MaxResults") or params.get("NextToken"):
+        start, size = _token(call), call.integer("MaxResults", 10, low=1, high=100)
+        number = 1
+    else:
+        size = call.integer("PageSize", 10, low=1, high=100)
+        number = call.integer("PageNumber", 1, low=1, high=1_000_000)
+        start = (number - 1) * size
+    end = start + size
+    token = base64.urlsafe_b64encode(str(end).encode()).decode() if end < len(rows) else ""
+    return {
+        "TotalCount": len(rows),
+        "PageNumber": number,
+        "PageSize": size,
+        "NextToken": token,
+        "Instances": {"Instance": [_shown(row, with_options=with_options) for row in rows[start:end]]},
+    }
+
+
+def _token(call: Call) -> int:
+    token = call.get("NextToken")
+    if not token:
+        return 0
+    try:
+        return max(0, int(base64.urlsafe_b64decode(token.encode()).decode()))
+    except (ValueError, binascii.Error):
+        raise OpenApiError(
+            400, "InvalidParameter.NextToken", "The specified parameter NextToken is not valid."
+        ) from None
+
+
+@operation("Ecs", "DescribeRegions", resources=lambda call: ["*"])
+def describe_regions(call: Call) -> dict[str, Any]:
+    """List the regions."""
+    language = call.get("AcceptLanguage", "zh-CN") or "zh-CN"
+    if language not in ("zh-CN", "en-US", "ja"):
+        raise OpenApiError(
+            404,
+            "InvalidAcceptLanguage.NotFound",
+            "Only Chinese (zh-CN), English (en-US), and Japanese (ja) are allowed.",
+        )
+    regions = [
+        {
+            "RegionId": region_id,
+            "RegionEndpoint": f"ecs.{region_id}.aliyuncs.com",
+            "LocalName": chinese if language == "zh-CN" else english,
+            "Status": "available",
+        }
+        for region_id, (english, chinese) in REGIONS.items()
+    ]
+    return {"Regions": {"Region": regions}}
