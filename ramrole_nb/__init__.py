@@ -1,0 +1,48 @@
+"""ramrole_nb: Alibaba Cloud ECS instance RAM roles, to do, see, break and repair in a notebook.
+
+    >>> import ramrole_nb as rr
+    >>> cloud = rr.connect()                          # a local sandbox; rr.connect("live") for Alibaba Cloud
+    >>> role = cloud.roles.create("EcsRamRole")
+    >>> role.grant("AliyunOSSReadOnlyAccess")
+    >>> vm = cloud.instances["web-1"].attach(role)
+    >>> cloud.buckets["sandbox-photos"].using(vm).download("testfolder/example.png")
+
+Importing it loads no SDK, opens no socket and starts no thread: each name is resolved when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from . import errors
+from ._version import __version__
+
+# These two share their module's name, so they are bound at once (both modules are light).
+from .connect import connect
+from .redact import redact
+
+if TYPE_CHECKING:
+    from . import policy
+    from .jobs import Job
+    from .sandbox import Sandbox
+
+__all__ = ["Job", "Sandbox", "__version__", "connect", "errors", "policy", "redact"]
+
+_HOMES = {"Job": ".jobs", "Sandbox": ".sandbox"}
+_MODULES = ("policy",)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value: Any = getattr(importlib.import_module(_HOMES[name], __name__), name)
+    elif name in _MODULES:
+        value = importlib.import_module(f".{name}", __name__)
+    else:
+        raise AttributeError(f"ramrole_nb has no {name!r}.{errors.nearest(name, __all__)}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from .errors import InputError
+
 __all__ = ["IMDS_ADDRESS", "Endpoints"]
 
 IMDS_ADDRESS = "http://100.100.100.200"
@@ -17,8 +19,9 @@ class Endpoints:
 
     `mode` is a label for people (`sandbox` or `live`); nothing decides by it. `proxy` (empty: none) is named
     explicitly in every SDK client, since the SDKs send requests to HTTP_PROXY otherwise and ignore NO_PROXY.
-    `instance_proxies` maps an instance id to the proxy whose user says which instance is asking; where it is
-    empty, the metadata service is asked directly, which only works on the instance itself.
+    `instance_proxies` maps an instance id to the proxy whose user says which instance is asking.
+    `metadata_direct` allows asking 100.100.100.200 itself, which only works on the instance; without it no request
+    ever goes there.
     Source: https://api.aliyun.com/product/Ecs (endpoints), https://alibabacloud.com/help/en/oss/user-guide/regions-and-endpoints
     """
 
@@ -27,7 +30,7 @@ class Endpoints:
     proxy: str = field(default="", repr=False)
     instance_proxies: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     ca_file: str = ""
-    inside: bool = False  # true: calls start inside the bucket's region and VPC, so internal endpoints work
+    metadata_direct: bool = False
 
     @property
     def ram(self) -> str:
@@ -42,12 +45,21 @@ class Endpoints:
         """ECS's endpoint for a region."""
         return f"ecs.{region_id}.aliyuncs.com"
 
-    def oss(self, region_id: str, *, internal: bool | None = None) -> str:
-        """OSS's endpoint for a region, with scheme. `internal=None`: internal where calls start inside."""
-        use_internal = self.inside if internal is None else internal
-        suffix = "-internal" if use_internal else ""
+    def oss(self, region_id: str, *, internal: bool = False) -> str:
+        """OSS's endpoint for a region, with scheme. `internal`: the one that answers only inside that region."""
+        suffix = "-internal" if internal else ""
         return f"{self.scheme}://oss-{region_id}{suffix}.aliyuncs.com"
 
     def metadata_proxy(self, instance_id: str) -> str:
-        """The proxy that leads to this instance's metadata service (empty: ask the address itself)."""
-        return self.instance_proxies.get(instance_id, "")
+        """The proxy that leads to an instance's metadata service; empty: ask 100.100.100.200 itself.
+
+        Raises InputError where neither is possible.
+        """
+        proxy = self.instance_proxies.get(instance_id, "")
+        if not proxy and not self.metadata_direct:
+            raise InputError(
+                f"The metadata service of {instance_id or 'this machine'} cannot be asked from here.",
+                reason="it answers only on the instance itself",
+                next_step=f"the instances that can be: {', '.join(self.instance_proxies) or 'none'}",
+            )
+        return proxy

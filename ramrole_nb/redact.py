@@ -17,7 +17,11 @@ MASK = "********"
 # Shorter values would mask ordinary words; no secret of the services is that short.
 _SHORTEST = 8
 
-_known: set[str] = set()
+# The newest values only: a long run with fast rotation handles hundreds of thousands, and what has long expired
+# still falls into the second net.
+_MOST = 4_096
+
+_known: dict[str, None] = {}
 _lock = threading.Lock()
 _pattern: re.Pattern[str] | None = None
 
@@ -54,7 +58,9 @@ def remember(*secrets: str | None) -> None:
     with _lock:
         fresh = {s for s in secrets if s and len(s) >= _SHORTEST and s not in _known}
         if fresh:
-            _known.update(fresh)
+            _known.update(dict.fromkeys(fresh))
+            while len(_known) > _MOST:
+                del _known[next(iter(_known))]
             _pattern = None
 
 

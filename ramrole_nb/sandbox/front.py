@@ -176,17 +176,16 @@ class Front:
 
 
 def _exchange(request: web.BaseRequest) -> Exchange:
-    message = request.message
     headers: dict[str, str] = {}
-    for name, value in message.headers.items():
+    for name, value in request.headers.items():
         name = name.lower()
         headers[name] = f"{headers[name]},{value}" if name in headers else value
-    target, scheme, authority = message.path, "http", headers.get("host", "")
+    target, scheme, authority = request.raw_path, "http", headers.get("host", "")
     absolute = re.match(r"(https?)://([^/?#]*)", target, re.I)
     if absolute:
         scheme, authority = absolute[1].lower(), absolute[2].rpartition("@")[2]
         target = target[absolute.end() :] or "/"
-    elif message.method == "CONNECT":
+    elif request.method == "CONNECT":
         authority = target
     path, _, query = target.partition("?")
 
@@ -195,7 +194,7 @@ def _exchange(request: web.BaseRequest) -> Exchange:
             yield chunk
 
     return Exchange(
-        method=message.method,
+        method=request.method,
         scheme=scheme,
         authority=authority,
         host_header=headers.get("host", authority),

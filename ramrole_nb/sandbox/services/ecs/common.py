@@ -37,8 +37,8 @@ def instance_arn(call: Call, instance_id: str) -> str:
     return f"acs:ecs:{call.region_id}:{call.account_id}:instance/{instance_id}"
 
 
-def instance_ids(call: Call, *, limit: int = 100) -> list[str]:
-    """Return the ids of the InstanceIds parameter, a JSON array in a string, without repeats.
+def instance_ids(call: Call, *, least: int = 1, limit: int = 100) -> list[str]:
+    """Return the ids of the InstanceIds parameter, a JSON array of 1 to 100 in a string, without repeats.
 
     Source: https://www.alibabacloud.com/help/en/ecs/developer-reference/api-ecs-2014-05-26-attachinstanceramrole
     """
@@ -46,7 +46,8 @@ def instance_ids(call: Call, *, limit: int = 100) -> list[str]:
         ids = json.loads(call.get("InstanceIds"))
     except ValueError:
         ids = None
-    if not isinstance(ids, list) or not all(isinstance(i, str) and i for i in ids) or len(ids) > limit:
+    well_formed = isinstance(ids, list) and all(isinstance(i, str) and i for i in ids)
+    if not well_formed or not least <= len(ids) <= limit:
         raise OpenApiError(400, "InvalidInstanceIds.Malformed", "The specified instanceIds are not valid.")
     return list(dict.fromkeys(ids))
 

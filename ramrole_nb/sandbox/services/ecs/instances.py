@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import sqlite3
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +18,13 @@ from ...openapi import Call, operation
 from .common import REGIONS, check_region, facts, instance_arn, instance_ids
 
 _STATUSES = ("Pending", "Running", "Starting", "Stopping", "Stopped")
+
+# Filters of the real operation that the sandbox's instances have no field for: refused, never ignored.
+_NO_SUCH_FILTER = frozenset(
+    """InnerIpAddresses EipAddresses InstanceChargeType InternetChargeType LockReason DeviceAvailable IoOptimized
+    NeedSaleCycle InstanceTypeFamily KeyPairName ResourceGroupId HpcClusterId RdmaIpAddresses Ipv6Address
+    HttpPutResponseHopLimit""".split()
+)
 
 
 def _shown(row: sqlite3.Row, *, with_options: bool) -> dict[str, Any]:
@@ -78,12 +86,42 @@ def _wanted(row: sqlite3.Row, params: Mapping[str, str], ids: list[str] | None) 
         "ZoneId": known["zone_id"],
         "HttpTokens": row["http_tokens"],
         "HttpEndpoint": row["http_endpoint"],
+        "SecurityGroupId": known["security_group_id"],
     }
     if ids is not None and row["instance_id"] not in ids:
         return False
+    for param, address in (("PrivateIpAddresses", known["private_ip"]), ("PublicIpAddresses", known["public_ip"])):
+        if params.get(param) and address not in _addresses(params[param], param):
+            return False
+    for number in range(1, 21):
+        key, value = params.get(f"Tag.{number}.Key"), params.get(f"Tag.{number}.Value")
+        if key and (key not in known["tags"] or value not in (None, "", known["tags"][key])):
+            return False
     if params.get("InstanceName") and not matches(params["InstanceName"], known["name"]):
         return False
     return all(not params.get(name) or params[name] == value for name, value in exact.items())
+
+
+def _addresses(text: str, param: str) -> list[str]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, list):
+        raise OpenApiError(400, f"InvalidParameter.{param}", f"The specified parameter {param} is not valid.")
+    return found
+
+
+def _check_filters(params: Mapping[str, str]) -> None:
+    for name, value in params.items():
+        if value and (name in _NO_SUCH_FILTER or name.startswith("Filter.")):
+            raise OpenApiError(
+                501, "NotImplemented", f"The sandbox's DescribeInstances does not have the filter {name}."
+            )
+    if params.get("Status") and params["Status"] not in _STATUSES:
+        raise OpenApiError(404, "InvalidStatus.NotFound", "The specified Status is not found.")
+    if params.get("InstanceNetworkType", "vpc") not in ("vpc", "classic"):
+        raise OpenApiError(404, "InvalidNetworkType.NotFound", "The specified InstanceNetworkType is not found.")
 
 
 @operation("Ecs", "DescribeInstances", required=["RegionId"])
@@ -94,12 +132,8 @@ def describe_instances(call: Call) -> dict[str, Any]:
     """
     check_region(call)
     params = call.params
-    status = params.get("Status", "")
-    if status and status not in _STATUSES:
-        raise OpenApiError(404, "InvalidStatus.NotFound", "The specified Status does not exist.")
-    if params.get("InstanceNetworkType", "vpc") not in ("vpc", "classic"):
-        raise OpenApiError(404, "InvalidNetworkType.NotFound", "The specified NetworkType does not exist.")
-    ids = instance_ids(call) if params.get("InstanceIds") else None
+    _check_filters(params)
+    ids = instance_ids(call, least=0) if params.get("InstanceIds") else None
     everything = instance_arn(call, "*")
     if call.flag("DryRun"):
         call.need("ecs:DescribeInstances", everything)
@@ -162,6 +196,13 @@ def describe_regions(call: Call) -> dict[str, Any]:
             404,
             "InvalidAcceptLanguage.NotFound",
             "Only Chinese (zh-CN), English (en-US), and Japanese (ja) are allowed.",
+        )
+    # The allowed values of these two are the SDK's doc-strings'; every region has all of them here.
+    if call.get("InstanceChargeType") not in ("", "PrePaid", "PostPaid", "SpotWithPriceLimit", "SpotAsPriceGo"):
+        raise OpenApiError(403, "Invalid.InstanceChargeType", "The specified instanceChargeType is not valid.")
+    if call.get("ResourceType") not in ("", "instance", "disk", "reservedinstance", "ddh"):
+        raise OpenApiError(
+            404, "InvalidResourceType.NotFound", "The ResourceType provided does not exist in our records."
         )
     regions = [
         {

@@ -28,7 +28,9 @@ __all__ = [
     "role_arn",
     "role_resource",
     "stamp",
+    "tagged_as_wanted",
     "tags",
+    "tags_shown",
 ]
 
 T = TypeVar("T")
@@ -190,3 +192,19 @@ def tags(call: Call) -> str:
     except (ValueError, TypeError, KeyError, AttributeError):
         raise OpenApiError(400, "InvalidParameter.Tag", 'The parameter - "Tag" is incorrect.') from None
     return json.dumps(pairs, separators=(",", ":"), ensure_ascii=False)
+
+
+def tagged_as_wanted(call: Call, stored: str) -> bool:
+    """Tell whether stored tags hold every tag that a list's Tag parameter asks for (no value: any value).
+
+    Source: the SDK's ListRolesRequest and ListPoliciesRequest (alibabacloud_ram20150501 1.3.0).
+    """
+    held = {tag["Key"]: tag["Value"] for tag in json.loads(stored)}
+    wanted = json.loads(tags(call))
+    return all(tag["Key"] in held and tag["Value"] in ("", held[tag["Key"]]) for tag in wanted)
+
+
+def tags_shown(stored: str) -> dict[str, Any]:
+    """Return the Tags field of an answer; nothing where there are none."""
+    held = [{"TagKey": tag["Key"], "TagValue": tag["Value"]} for tag in json.loads(stored)]
+    return {"Tags": {"Tag": held}} if held else {}

@@ -24,7 +24,9 @@ from .common import (
     policy_arn,
     role_resource,
     stamp,
+    tagged_as_wanted,
     tags,
+    tags_shown,
 )
 
 # Source: https://www.alibabacloud.com/help/en/ram/product-overview/limits
@@ -125,11 +127,15 @@ def list_policies(call: Call) -> dict[str, Any]:
     kind = call.get("PolicyType")
     if kind:
         check_policy_type(kind)
-    custom = [row["name"] for row in call.store.all("SELECT name FROM policies ORDER BY name")]
-    names = [("Custom", n) for n in custom if kind != "System"]
-    names += [("System", n) for n in sorted(SYSTEM_POLICIES) if kind != "Custom"]
+    custom = {row["name"]: row["tags"] for row in call.store.all("SELECT name, tags FROM policies ORDER BY name")}
+    names = [("Custom", n) for n in custom if kind != "System" and tagged_as_wanted(call, custom[n])]
+    names += [("System", n) for n in sorted(SYSTEM_POLICIES) if kind != "Custom" and not call.get("Tag")]
     shown, fields = page(call, names)
-    return {**fields, "Policies": {"Policy": [find_policy(call.store, *item) for item in shown]}}
+    items = [
+        {**find_policy(call.store, kind, name), **(tags_shown(custom[name]) if kind == "Custom" else {})}
+        for kind, name in shown
+    ]
+    return {**fields, "Policies": {"Policy": items}}
 
 
 @operation("Ram", "DeletePolicy", resources=_policy_resource)

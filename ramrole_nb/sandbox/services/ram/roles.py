@@ -5,7 +5,6 @@ Source: https://api.aliyun.com/meta/v1/products/Ram/versions/2015-05-01/api-docs
 
 from __future__ import annotations
 
-import json
 import secrets
 import sqlite3
 from typing import Any
@@ -21,7 +20,9 @@ from .common import (
     role_arn,
     role_resource,
     stamp,
+    tagged_as_wanted,
     tags,
+    tags_shown,
 )
 
 # Source: https://www.alibabacloud.com/help/en/ram/product-overview/limits
@@ -43,10 +44,7 @@ def _shown(call: Call, row: sqlite3.Row, *, with_trust: bool = True, with_update
     role["CreateDate"] = row["created"]
     if with_update:
         role["UpdateDate"] = row["updated"]
-    role_tags = json.loads(row["tags"])
-    if role_tags:
-        role["Tags"] = {"Tag": [{"TagKey": t["Key"], "TagValue": t["Value"]} for t in role_tags]}
-    return role
+    return {**role, **tags_shown(row["tags"])}
 
 
 def _session_duration(call: Call, name: str, default: int) -> int:
@@ -136,5 +134,6 @@ def delete_role(call: Call) -> dict[str, Any]:
 @operation("Ram", "ListRoles", resources=lambda call: [f"acs:ram:*:{call.account_id}:role/*"])
 def list_roles(call: Call) -> dict[str, Any]:
     """List roles by name, a page at a time; trust policies are left out, as in the documented answer."""
-    rows, fields = page(call, call.store.all("SELECT * FROM roles ORDER BY name"))
+    wanted = [r for r in call.store.all("SELECT * FROM roles ORDER BY name") if tagged_as_wanted(call, r["tags"])]
+    rows, fields = page(call, wanted)
     return {**fields, "Roles": {"Role": [_shown(call, row, with_trust=False) for row in rows]}}

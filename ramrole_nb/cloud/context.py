@@ -1,0 +1,76 @@
+"""What the parts of one session share: calls, ledger, wire, and the gate every change passes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..endpoints import Endpoints
+from ..errors import ServerFault
+from ..ledger import Entry, Ledger
+from .calls import Calls
+from .preflight import Need, Preflight
+from .wire import Wire
+
+__all__ = ["Change", "Context"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change about to be made: in words, and the permissions it needs."""
+
+    what: str
+    needs: tuple[Need, ...] = ()
+
+
+@dataclass
+class Context:
+    """The shared parts of a session.
+
+    `confirm` is shown a plan (a line per change) before anything is changed and raises ChangeNotConfirmed to refuse;
+    the sandbox's agrees to everything.
+    """
+
+    endpoints: Endpoints
+    region_id: str
+    calls: Calls
+    wire: Wire
+    ledger: Ledger
+    confirm: Callable[[Sequence[str]], None]
+    journal: Callable[[str], Any] | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    _preflight: Preflight | None = None
+
+    @property
+    def preflight(self) -> Preflight:
+        """The caller's own permissions."""
+        if self._preflight is None:
+            self._preflight = Preflight(self.calls)
+        return self._preflight
+
+    def before(self, *changes: Change) -> None:
+        """Check the caller's permissions, then show the plan. Raises PreflightRefused or ChangeNotConfirmed."""
+        for change in changes:
+            self.preflight.check(change.what, change.needs)
+        self.confirm([change.what for change in changes])
+
+    @contextlib.contextmanager
+    def creating(self, kind: str, name: str, **details: Any) -> Iterator[Entry]:
+        """Write the ledger around a call that creates something: before it, and after it how it ended."""
+        entry = self.ledger.intend(kind, name, **details)
+        try:
+            yield entry
+        except ServerFault:
+            raise  # no answer is no refusal: it may exist, so the entry stays open
+        except BaseException:
+            self.ledger.failed(entry)
+            raise
+        self.ledger.done(entry)
+
+    def gone(self, kind: str, name: str, **details: Any) -> None:
+        """Mark what was just removed by hand as undone in the ledger."""
+        for entry in self.ledger.open_entries():
+            if entry.kind == kind and entry.name == name and all(entry.details.get(k) == v for k, v in details.items()):
+                self.ledger.undone(entry)

@@ -1,0 +1,129 @@
+"""`Cloud`: one session with Alibaba Cloud, live or sandbox. It is composed by `ramrole_nb.connect`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import MetadataError, RamroleError, SandboxError
+from ..models import CallerIdentity
+from .cleanup import CleanUp, clean_up, describe, planned
+from .context import Context
+from .credentials import forget_every_role
+from .instances import BoundInstance, Instances
+from .metadata import MetadataClient
+from .objects import Buckets
+from .roles import Roles
+from .wire import Wire
+
+__all__ = ["Cloud"]
+
+
+class Cloud:
+    """A session: roles, instances and buckets of one account, signed by one caller.
+
+    `label` says in words what this is (sandbox or live, account, region); `reset` and `sandbox` are given by the
+    composition where there is a world to put back.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        *,
+        label: str,
+        provenance: str,
+        reset: Callable[[str], dict[str, Any]] | None = None,
+        sandbox: Any = None,
+    ) -> None:
+        self._context = context
+        self.label = label
+        self.provenance = provenance
+        self._reset = reset
+        self._sandbox = sandbox
+        self.roles = Roles(context)
+        self.instances = Instances(context)
+        self.buckets = Buckets(context)
+
+    # -- who and where ---------------------------------------------------------------------------------------
+
+    @property
+    def mode(self) -> str:
+        """`sandbox` or `live`, for people."""
+        return self._context.endpoints.mode
+
+    @property
+    def region_id(self) -> str:
+        """The session's region."""
+        return self._context.region_id
+
+    @property
+    def wire(self) -> Wire:
+        """The calls just made."""
+        return self._context.wire
+
+    def identity(self) -> CallerIdentity:
+        """Return who signs this session's calls."""
+        return self._context.preflight.identity()
+
+    @property
+    def here(self) -> BoundInstance:
+        """The ECS instance this program runs on. Raises MetadataUnreachable elsewhere; only this asks the metadata service."""
+        client = MetadataClient(self._context.endpoints.metadata_proxy(""), timeout=1.0)
+        try:
+            token = client.token()
+        except MetadataError as error:
+            if not error.status:
+                raise
+            token = ""
+        return self.instances[client.get("meta-data/instance-id", token).strip()]
+
+    @property
+    def sandbox(self) -> Any:
+        """The sandbox's controls (knobs, journal). Raises SandboxError in a live session."""
+        if self._sandbox is None:
+            raise SandboxError("This session is live: there is no sandbox to control.", next_step="rr.connect() for one")
+        return self._sandbox
+
+    @property
+    def preflight_notes(self) -> list[str]:
+        """What the checks before changes could not tell."""
+        return list(self._context.preflight.notes)
+
+    # -- the end ---------------------------------------------------------------------------------------------
+
+    def created(self) -> list[str]:
+        """Return what this user created here and has not undone, in the order a clean-up would undo it."""
+        return [describe(entry) for entry in planned(self._context)]
+
+    def clean_up(self, progress: Callable[[int, int, str], None] | None = None) -> CleanUp:
+        """Undo everything this user created here (detach, revoke, delete), also after a crash. May be run again."""
+        return clean_up(self._context, progress)
+
+    def reset(self, world: str = "") -> Cloud:
+        """Put the sandbox's world back as it was at the start; keys and addresses stay. Raises SandboxError live."""
+        if self._reset is None:
+            raise SandboxError(
+                "A live account is not reset.", next_step="cloud.clean_up() undoes what was created from here"
+            )
+        self._reset(world)
+        for entry in planned(self._context):
+            self._context.ledger.undone(entry)
+        self._context.preflight.forget()
+        forget_every_role()
+        self.buckets = Buckets(self._context)
+        return self
+
+    def __repr__(self) -> str:
+        return f"{self.label}; signed by {self.provenance}"
+
+    def _repr_html_(self) -> str:
+        from ..render import html_card
+
+        facts = [("region", self.region_id), ("signed by", self.provenance)]
+        try:
+            facts.insert(0, ("account", self._context.preflight.account_id))
+        except RamroleError as error:
+            facts.append(("identity", error.what))
+        note = "Nothing here leaves this machine." if self._sandbox is not None else "Changes are shown before they are made."
+        return html_card(self.label, facts, note=note)
+

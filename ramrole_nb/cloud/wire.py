@@ -1,0 +1,123 @@
+"""The calls just made: what was asked, of whom, and what came back. In the sandbox, why, too."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..redact import redact
+
+__all__ = ["Wire", "WireCall"]
+
+# Enough for any session a person reads; a long batch does not grow the kernel.
+_KEEP = 2_000
+
+
+@dataclass(frozen=True)
+class WireCall:
+    """One call. `ms` is its duration; `caller` whose credential signed it; `decision` what the sandbox decided."""
+
+    seq: int
+    time: float
+    service: str
+    action: str
+    params: Mapping[str, Any]
+    status: int
+    request_id: str
+    ms: float
+    caller: str = ""
+    error: str = ""
+    decision: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the service did what was asked."""
+        return 200 <= self.status < 400
+
+
+class Wire:
+    """The recorded calls, oldest first. `journal` finds the sandbox's entry of a request id (live: there is none)."""
+
+    def __init__(self, journal: Callable[[str], Mapping[str, Any] | None] | None = None) -> None:
+        self._journal = journal
+        self._calls: list[WireCall] = []
+        self._lock = threading.Lock()
+        self._seq = 0
+
+    def record(
+        self,
+        service: str,
+        action: str,
+        params: Mapping[str, Any],
+        *,
+        status: int,
+        request_id: str,
+        started: float,
+        caller: str = "",
+        error: str = "",
+    ) -> None:
+        """Add a call; `started` is a `time.perf_counter()` reading."""
+        masked = {name: redact(value) for name, value in params.items() if value is not None}
+        ms = (time.perf_counter() - started) * 1000
+        with self._lock:
+            self._seq += 1
+            self._calls.append(
+                WireCall(
+                    self._seq, time.time(), service, action, masked, status, request_id, round(ms, 1), caller, redact(error)
+                )
+            )
+            del self._calls[:-_KEEP]
+
+    @property
+    def mark(self) -> int:
+        """A place in the record, for `since`."""
+        return self._seq
+
+    def since(self, mark: int = 0, *, explain: bool = False) -> list[WireCall]:
+        """Return the calls after `mark`; with `explain`, each with the sandbox's decision."""
+        with self._lock:
+            calls = [call for call in self._calls if call.seq > mark]
+        return [self._explained(call) for call in calls] if explain else calls
+
+    def _explained(self, call: WireCall) -> WireCall:
+        entry = self._journal(call.request_id) if self._journal and call.request_id else None
+        if not entry:
+            return call
+        decisions = entry.get("decisions") or []
+        decision = dict(decisions[-1]) if decisions else {}
+        decision["principal"] = entry.get("principal", "")
+        decision["all"] = decisions
+        return WireCall(**{**call.__dict__, "decision": decision})
+
+    def clear(self) -> None:
+        """Forget the calls recorded so far."""
+        with self._lock:
+            self._calls.clear()
+
+    def __iter__(self) -> Iterator[WireCall]:
+        return iter(self.since(explain=True))
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def _rows(self) -> list[list[str]]:
+        rows = []
+        for call in self.since(explain=True):
+            why = str(call.decision.get("because", "")) or call.error
+            rows.append([f"{call.service}:{call.action}", str(call.status), f"{call.ms:.0f} ms", call.caller, why])
+        return rows
+
+    def __repr__(self) -> str:
+        from ..render import text_table
+
+        return text_table(["call", "status", "time", "signed by", "decided because"], self._rows()) or "no calls yet"
+
+    def _repr_html_(self) -> str:
+        from ..render import html_table
+
+        return html_table(
+            ["call", "status", "time", "signed by", "decided because"], self._rows(), title="On the wire"
+        )

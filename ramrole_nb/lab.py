@@ -1,0 +1,80 @@
+"""`ramrole lab`: the sandbox up, the notebooks in place, JupyterLab open at the first of them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from .errors import InputError, RamroleError
+
+__all__ = ["copy_notebooks", "lab_command", "run_lab", "shipped_notebooks"]
+
+FIRST = "00_start_here.ipynb"
+DEFAULT_FOLDER = "ramrole-notebooks"
+
+
+def shipped_notebooks() -> Path:
+    """Return the folder of the notebooks: inside an installed package, or beside the package in a checkout."""
+    package = Path(__file__).parent
+    for folder in (package / "_notebooks", package.parent / "notebooks"):
+        if (folder / FIRST).is_file():
+            return folder
+    raise RamroleError(
+        "The notebooks are not where this installation should have them.",
+        next_step="install the package again: pip install --force-reinstall ramrole_nb",
+    )
+
+
+def copy_notebooks(target: Path) -> list[Path]:
+    """Copy what is not there yet into `target`, and return what was copied; a file someone works in stays as it is."""
+    source = shipped_notebooks()
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        copied = []
+        for path in sorted(source.iterdir()):
+            if path.suffix in (".ipynb", ".py") and path.is_file() and not (target / path.name).exists():
+                shutil.copyfile(path, target / path.name)
+                copied.append(target / path.name)
+    except OSError as error:
+        raise InputError(
+            f"The notebooks cannot be written to {target}: {error.strerror or error}.",
+            next_step="name another folder: ramrole lab --dir FOLDER",
+        ) from None
+    return copied
+
+
+def lab_command(folder: Path, *, browser: bool, port: int) -> list[str]:
+    """Return the command that serves JupyterLab on `folder`, opened at the first notebook.
+
+    Nothing it does leaves the machine: no news, no check for updates, no extension catalogue.
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        str(folder / FIRST),
+        "--ServerApp.ip=127.0.0.1",
+        f"--ServerApp.root_dir={folder}",
+        "--LabApp.news_url=None",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        "--LabApp.extension_manager=readonly",
+    ]
+    command += [] if browser else ["--no-browser"]
+    command += [f"--ServerApp.port={port}"] if port else []
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")
+    return command
+
+
+def run_lab(folder: Path, *, browser: bool, port: int, state: Path) -> int:
+    """Serve JupyterLab until it ends; returns its exit code."""
+    environment = {**os.environ, "RAMROLE_STATE": str(state)}
+    process = subprocess.Popen(lab_command(folder, browser=browser, port=port), env=environment)
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue  # JupyterLab gets it too, and asks or shuts down
