@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shlex
 import sys
@@ -27,7 +28,11 @@ class _Parser(argparse.ArgumentParser):
         words = re.findall(r"unrecognized arguments: (\S+)|invalid choice: '([^']+)'", message)
         hint = ""
         for option, choice in words:
-            hint = nearest(option.split("=")[0], self._all_options()) if option else nearest(choice, self._all_choices())
+            hint = (
+                nearest(option.split("=")[0], self._all_options())
+                if option
+                else nearest(choice, self._all_choices())
+            )
         print(f"ramrole: {message}{hint}", file=sys.stderr)
         print(f"  next step: {self.prog} --help", file=sys.stderr)
         raise SystemExit(64)
@@ -41,7 +46,9 @@ class _Parser(argparse.ArgumentParser):
         return found
 
     def _all_options(self) -> list[str]:
-        return [name for parser in self._parsers() for action in parser._actions for name in action.option_strings]
+        return [
+            name for parser in self._parsers() for action in parser._actions for name in action.option_strings
+        ]
 
     def _all_choices(self) -> list[str]:
         return [str(choice) for action in self._actions if action.choices for choice in action.choices]
@@ -55,14 +62,21 @@ def _port(text: str) -> int:
 
 def _build() -> _Parser:
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--state", metavar="DIR", default=argparse.SUPPRESS, help="state folder (or RAMROLE_STATE)")
+    common.add_argument(
+        "--state", metavar="DIR", default=argparse.SUPPRESS, help="state folder (or RAMROLE_STATE)"
+    )
     parser = _Parser(
-        prog="ramrole", description="ECS instance RAM roles, on a local sandbox or live.", parents=[common], allow_abbrev=False
+        prog="ramrole",
+        description="ECS instance RAM roles, on a local sandbox or live.",
+        parents=[common],
+        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"ramrole {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
-    def add(group: Any, name: str, run: Callable[[argparse.Namespace], int], help_text: str) -> argparse.ArgumentParser:
+    def add(
+        group: Any, name: str, run: Callable[[argparse.Namespace], int], help_text: str
+    ) -> argparse.ArgumentParser:
         added: argparse.ArgumentParser = group.add_parser(
             name, help=help_text, description=help_text, parents=[common], allow_abbrev=False
         )
@@ -70,22 +84,36 @@ def _build() -> _Parser:
         return added
 
     lab = add(commands, "lab", _lab, "start the sandbox and open JupyterLab at the first notebook")
-    lab.add_argument("--no-browser", action="store_true", help="print the address instead of opening a browser")
+    lab.add_argument(
+        "--no-browser", action="store_true", help="print the address instead of opening a browser"
+    )
     lab.add_argument("--port", type=_port, default=0, metavar="N", help="JupyterLab's port")
-    lab.add_argument("--dir", default="", metavar="D", help="where the notebooks are copied (default: ramrole-notebooks)")
+    lab.add_argument(
+        "--dir", default="", metavar="D", help="where the notebooks are copied (default: ramrole-notebooks)"
+    )
 
     tour = add(commands, "tour", _tour, "walk the whole path on the sandbox, headless")
     tour.add_argument("--json", action="store_true", help="one JSON object a line")
     tour.add_argument("--keep", action="store_true", help="leave the roles it made")
-    tour.add_argument("--out", default="", metavar="DIR", help="where the picture goes (default: in the state folder)")
+    tour.add_argument(
+        "--out", default="", metavar="DIR", help="where the picture goes (default: in the state folder)"
+    )
 
-    sandbox = commands.add_parser("sandbox", help="start, look at, reset and stop the sandbox", allow_abbrev=False)
+    sandbox = commands.add_parser(
+        "sandbox", help="start, look at, reset and stop the sandbox", allow_abbrev=False
+    )
     inner = sandbox.add_subparsers(dest="subcommand", metavar="COMMAND", required=True)
-    start = add(inner, "start", _start, "start the sandbox of the state folder, or print the running one's line")
+    start = add(
+        inner, "start", _start, "start the sandbox of the state folder, or print the running one's line"
+    )
     start.add_argument("--foreground", action="store_true", help="serve in this process")
-    start.add_argument("--port", type=_port, default=0, metavar="N", help="port on 127.0.0.1 (default: any free one)")
+    start.add_argument(
+        "--port", type=_port, default=0, metavar="N", help="port on 127.0.0.1 (default: any free one)"
+    )
     start.add_argument("--world", default="", metavar="NAME", help="the world to start as")
-    start.add_argument("--json", action="store_true", help="print the start line as JSON (it holds sandbox keys)")
+    start.add_argument(
+        "--json", action="store_true", help="print the start line as JSON (it holds sandbox keys)"
+    )
     start.add_argument("--idle", type=float, default=0.0, help=argparse.SUPPRESS)
     start.add_argument("--quiet", action="store_true", help=argparse.SUPPRESS)
     status = add(inner, "status", _status, "say whether it runs, and what it holds")
@@ -102,7 +130,9 @@ def _build() -> _Parser:
 
     on = add(commands, "on", _on, "run a program as if on an instance: ramrole on INSTANCE -- CMD …")
     on.add_argument("instance", metavar="INSTANCE", help="id or name")
-    on.add_argument("--namespace", action="store_true", help="with the literal address 100.100.100.200 (Linux)")
+    on.add_argument(
+        "--namespace", action="store_true", help="with the literal address 100.100.100.200 (Linux)"
+    )
 
     cleanup = add(commands, "cleanup", _cleanup, "undo everything in the ledger, in the right order")
     cleanup.add_argument("--dry-run", action="store_true", help="only say what would be undone")
@@ -128,8 +158,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 64 if isinstance(error, InputError) else 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        return 0
+    except BrokenPipeError:  # the reader of a pipe has gone (`… | head -1`): not done, and nobody to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return code
 
 
@@ -224,7 +255,9 @@ def _reset(options: argparse.Namespace) -> int:
     _no_program(options)
     state = _state(options)
     before = process.ensure(state)
-    ledger = Ledger(state / "ledger.jsonl", mode="sandbox", account_id=before["account_id"], world=before["world"])
+    ledger = Ledger(
+        state / "ledger.jsonl", mode="sandbox", account_id=before["account_id"], world=before["world"]
+    )
     line = process.admin_of(before).reset(options.world)
     for entry in ledger.open_entries():
         ledger.undone(entry)
@@ -240,19 +273,24 @@ def _env(options: argparse.Namespace) -> int:
     _no_program(options)
     line = process.ensure(_state(options))
     instance = find_instance(line, options.instance)
-    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"):
-        print(f"export {name}={shlex.quote(instance['proxy_url'])}")
-    print("unset no_proxy NO_PROXY all_proxy ALL_PROXY")
-    names = ("ALIBABA_CLOUD_ACCESS_KEY_ID", "OSS_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET", "OSS_ACCESS_KEY_SECRET")
-    if not options.user:
-        print(f"unset {' '.join(names)} ALIBABA_CLOUD_SECURITY_TOKEN OSS_SESSION_TOKEN")
-        return 0
     users = {row["name"]: row for row in line["users"]}
-    if options.user not in users:
+    if options.user and options.user not in users:
         raise InputError(
             f"The sandbox has no user {options.user!r}.{nearest(options.user, users)}",
             next_step=f"its users: {', '.join(users)}",
         )
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"):
+        print(f"export {name}={shlex.quote(instance['proxy_url'])}")
+    print("unset no_proxy NO_PROXY all_proxy ALL_PROXY")
+    names = (
+        "ALIBABA_CLOUD_ACCESS_KEY_ID",
+        "OSS_ACCESS_KEY_ID",
+        "ALIBABA_CLOUD_ACCESS_KEY_SECRET",
+        "OSS_ACCESS_KEY_SECRET",
+    )
+    if not options.user:
+        print(f"unset {' '.join(names)} ALIBABA_CLOUD_SECURITY_TOKEN OSS_SESSION_TOKEN")
+        return 0
     for name in names:
         key = "access_key_secret" if name.endswith("SECRET") else "access_key_id"
         print(f"export {name}={shlex.quote(users[options.user][key])}")
@@ -264,15 +302,15 @@ def _log(options: argparse.Namespace) -> int:
 
     _no_program(options)
     admin = process.admin_of(process.need_running(_state(options)))
-    seq = 0
+    seq, wait = 0, 0.0
     while True:
-        found = admin.journal(seq, wait=25.0 if options.follow and seq else 0.0)
+        found = admin.journal(seq, wait=wait)
+        wait = 25.0 if options.follow else 0.0
         for entry in found["entries"]:
             seq = max(seq, entry["seq"])
             print(json.dumps(entry, ensure_ascii=False) if options.json else _log_line(entry), flush=True)
         if not options.follow and not found["entries"]:
             return 0
-        seq = seq or found["last"]
 
 
 def _log_line(entry: dict[str, Any]) -> str:
@@ -289,12 +327,12 @@ def _log_line(entry: dict[str, Any]) -> str:
 
 
 def _on(options: argparse.Namespace) -> int:
-    import os
-
     from .sandbox import process, run_on
 
     if not options.program:
-        raise InputError("Which program?", next_step="ramrole on INSTANCE -- curl http://100.100.100.200/latest/meta-data/")
+        raise InputError(
+            "Which program?", next_step="ramrole on INSTANCE -- curl http://100.100.100.200/latest/meta-data/"
+        )
     line = process.ensure(_state(options))
     instance = run_on.find_instance(line, options.instance)
     if not options.namespace:
@@ -305,8 +343,6 @@ def _on(options: argparse.Namespace) -> int:
 
 
 def _tour(options: argparse.Namespace) -> int:
-    import os
-
     from .connect import connect
     from .sandbox import process
     from .tour import Step, run_tour
@@ -324,8 +360,13 @@ def _tour(options: argparse.Namespace) -> int:
                 row |= {"file": step.evidence["file"], "sha256": step.evidence["sha256"]}
             print(redact(json.dumps(row, ensure_ascii=False)), flush=True)
             return
-        shown = ", ".join(f"{k} {v}" for k, v in step.evidence.items() if not isinstance(v, (dict, list)) and v != "")
-        print(redact(f"{'ok    ' if step.ok else 'FAILED'} {step.step:<12} {step.ms:>7.0f} ms  {shown}"), flush=True)
+        shown = ", ".join(
+            f"{k} {v}" for k, v in step.evidence.items() if not isinstance(v, (dict, list)) and v != ""
+        )
+        print(
+            redact(f"{'ok    ' if step.ok else 'FAILED'} {step.step:<12} {step.ms:>7.0f} ms  {shown}"),
+            flush=True,
+        )
 
     return 0 if run_tour(connect("sandbox"), world, out, keep=options.keep, told=told) else 1
 
@@ -339,13 +380,14 @@ def _lab(options: argparse.Namespace) -> int:
     folder = Path(options.dir or lab.DEFAULT_FOLDER).expanduser().absolute()
     copied = lab.copy_notebooks(folder)
     line = process.ensure(state)
-    print(f"SANDBOX at {line['url']}, notebooks in {folder}" + (f" ({len(copied)} new)" if copied else ""), flush=True)
+    print(
+        f"SANDBOX at {line['url']}, notebooks in {folder}" + (f" ({len(copied)} new)" if copied else ""),
+        flush=True,
+    )
     return lab.run_lab(folder, browser=not options.no_browser, port=options.port, state=state)
 
 
 def _cleanup(options: argparse.Namespace) -> int:
-    import os
-
     from .connect import connect
 
     _no_program(options)

@@ -42,7 +42,9 @@ def connect(
     Raises InputError, StateError, SandboxStartFailed.
     """
     if changes not in _CHANGES:
-        raise InputError(f"changes={changes!r} is not known.{nearest(changes, _CHANGES)}", next_step='"ask", "yes" or "no"')
+        raise InputError(
+            f"changes={changes!r} is not known.{nearest(changes, _CHANGES)}", next_step='"ask", "yes" or "no"'
+        )
     chosen: Any = mode if mode is not None else os.environ.get("RAMROLE_MODE") or "sandbox"
     if isinstance(chosen, str):
         if chosen not in MODES:
@@ -53,7 +55,9 @@ def connect(
             )
         if chosen == "live":
             if user is not None:
-                raise InputError("user= names a user of the sandbox.", next_step="live, name a profile: profile=")
+                raise InputError(
+                    "user= names a user of the sandbox.", next_step="live, name a profile: profile="
+                )
             return _live(region or _DEFAULT_REGION, profile, changes)
     if profile is not None:
         raise InputError("profile= is for live sessions.", next_step='rr.connect("live", profile=...)')
@@ -80,7 +84,8 @@ def _sandbox(chosen: Any, user: str | None, region: str) -> Cloud:
     name = user if user is not None else runtime["users"][0]["name"]
     if name not in users:
         raise InputError(
-            f"The sandbox has no user {name!r}.{nearest(name, users)}", next_step=f"its users: {', '.join(users)}"
+            f"The sandbox has no user {name!r}.{nearest(name, users)}",
+            next_step=f"its users: {', '.join(users)}",
         )
     endpoints = Endpoints(
         mode="sandbox",
@@ -91,7 +96,9 @@ def _sandbox(chosen: Any, user: str | None, region: str) -> Cloud:
     )
     provider = StaticCredentials(users[name]["access_key_id"], users[name]["access_key_secret"])
     wire = Wire(admin.journal_of)
-    ledger = Ledger(state / "ledger.jsonl", mode="sandbox", account_id=runtime["account_id"], world=runtime["world"])
+    ledger = Ledger(
+        state / "ledger.jsonl", mode="sandbox", account_id=runtime["account_id"], world=runtime["world"]
+    )
     context = Context(
         endpoints=endpoints,
         region_id=region,
@@ -171,7 +178,9 @@ def _asker(changes: str, who: str) -> Callable[[Sequence[str]], None]:
             return
         reason = 'this session was opened with changes="no"'
         if changes == "ask":
-            text = "\n".join([f"This changes a LIVE account (signed by {who}):", *(f"  - {line}" for line in plan)])
+            text = "\n".join(
+                [f"This changes a LIVE account (signed by {who}):", *(f"  - {line}" for line in plan)]
+            )
             answer = _ask(text)
             if answer is True:
                 return
@@ -191,7 +200,7 @@ def _ask(text: str) -> bool | None:
     in_notebook = "ipykernel" in sys.modules
     if not in_notebook and not (sys.stdin is not None and sys.stdin.isatty()):
         return None
-    print(text)
+    print(text)  # noqa: T201 - the question itself
     try:
         return input("Go ahead? (yes/no) ").strip().lower() in ("y", "yes")
     except (EOFError, RuntimeError, NotImplementedError):

@@ -98,6 +98,10 @@ class RamroleError(Exception):
     def __str__(self) -> str:
         return "\n".join([self.what, *(f"  {label}: {text}" for label, text in self.facts().items())])
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows instead of a traceback: the error says where it comes from better than our frames do."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class InputError(RamroleError, ValueError):
     """The input is wrong; nothing was changed."""

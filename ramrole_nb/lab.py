@@ -6,11 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from .errors import InputError, RamroleError
 
-__all__ = ["copy_notebooks", "lab_command", "run_lab", "shipped_notebooks"]
+__all__ = ["copy_notebooks", "lab_command", "lab_environment", "run_lab", "shipped_notebooks"]
 
 FIRST = "00_start_here.ipynb"
 DEFAULT_FOLDER = "ramrole-notebooks"
@@ -29,13 +30,16 @@ def shipped_notebooks() -> Path:
 
 
 def copy_notebooks(target: Path) -> list[Path]:
-    """Copy what is not there yet into `target`, and return what was copied; a file someone works in stays as it is."""
+    """Copy what is not there yet into `target`, and return what was copied; a file someone works in stays as it is.
+
+    Raises InputError where the folder cannot be written.
+    """
     source = shipped_notebooks()
+    copied = []
     try:
         target.mkdir(parents=True, exist_ok=True)
-        copied = []
         for path in sorted(source.iterdir()):
-            if path.suffix in (".ipynb", ".py") and path.is_file() and not (target / path.name).exists():
+            if path.suffix in {".ipynb", ".py"} and path.is_file() and not (target / path.name).exists():
                 shutil.copyfile(path, target / path.name)
                 copied.append(target / path.name)
     except OSError as error:
@@ -55,10 +59,9 @@ def lab_command(folder: Path, *, browser: bool, port: int) -> list[str]:
         sys.executable,
         "-m",
         "jupyterlab",
-        str(folder / FIRST),
         "--ServerApp.ip=127.0.0.1",
         f"--ServerApp.root_dir={folder}",
-        "--LabApp.news_url=None",
+        f"--LabApp.default_url=/lab/tree/{FIRST}",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--LabApp.extension_manager=readonly",
     ]
@@ -69,12 +72,17 @@ def lab_command(folder: Path, *, browser: bool, port: int) -> list[str]:
     return command
 
 
+def lab_environment(state: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return JupyterLab's environment: kernels find the same sandbox, and our settings turn news off."""
+    config = str(Path(__file__).parent / "jupyter_config")
+    paths = [config, *filter(None, [environment.get("JUPYTER_CONFIG_PATH")])]
+    return {**environment, "RAMROLE_STATE": str(state), "JUPYTER_CONFIG_PATH": os.pathsep.join(paths)}
+
+
 def run_lab(folder: Path, *, browser: bool, port: int, state: Path) -> int:
-    """Serve JupyterLab until it ends; returns its exit code."""
-    environment = {**os.environ, "RAMROLE_STATE": str(state)}
-    process = subprocess.Popen(lab_command(folder, browser=browser, port=port), env=environment)
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            continue  # JupyterLab gets it too, and asks or shuts down
+    """Become JupyterLab (on Windows: run it), so that whoever ends this command ends it; returns its exit code."""
+    command = lab_command(folder, browser=browser, port=port)
+    environment = lab_environment(state, os.environ)
+    if sys.platform != "win32":
+        os.execve(command[0], command, environment)
+    return subprocess.run(command, env=environment, check=False).returncode

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from .redact import mask_key_id, mask_secret, remember
+from .render import html_card
 
 __all__ = [
     "Attachment",
@@ -23,8 +24,7 @@ __all__ = [
 
 def parse_time(text: str) -> datetime:
     """Parse the services' `2026-01-31T08:00:00Z` (with or without seconds or fraction) as UTC."""
-    if text.endswith("Z"):
-        text = text[:-1]
+    text = text.removesuffix("Z")
     if text.count(":") == 1:
         text += ":00"
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
@@ -53,6 +53,10 @@ class Policy:
     default_version: str = "v1"
     document: str = field(default="", repr=False)
     attachment_count: int = 0
+
+    def _repr_html_(self) -> str:
+        facts = [("type", self.type), ("version", self.default_version), ("description", self.description)]
+        return html_card(f"Policy {self.name}", [*facts, ("document", self.document)])
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,9 @@ class CallerIdentity:
         tail = self.arn.rsplit(":", 1)[-1]
         return tail.split("/", 1)[1] if "/" in tail else tail
 
+    def _repr_html_(self) -> str:
+        return html_card(f"{self.type} {self.name}", [("ARN", self.arn), ("account", self.account_id)])
+
 
 @dataclass(frozen=True, repr=False)
 class StsCredentials:
@@ -168,6 +175,21 @@ class StsCredentials:
         )
 
     __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        minutes = max(0.0, self.seconds_left()) / 60
+        left = f"{minutes / 60:.1f} hours" if minutes > 90 else f"{minutes:.0f} minutes"
+        facts = [
+            ("AccessKeyId", mask_key_id(self.access_key_id)),
+            ("AccessKeySecret", mask_secret(self.access_key_secret)),
+            ("SecurityToken", mask_secret(self.security_token)),
+            ("Expiration", f"{self.expiration:%Y-%m-%d %H:%M:%S} UTC, in {left}"),
+            ("role", self.role_name),
+            ("fetched", f"on {self.instance_id}, in {self.mode} mode"),
+        ]
+        return html_card(
+            "Temporary credential", facts, note="Masked here; a program reads the values as attributes."
+        )
 
     def __reduce__(self) -> str | tuple[object, ...]:
         raise TypeError("temporary credentials are not written to files: fetch them again instead")

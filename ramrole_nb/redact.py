@@ -6,11 +6,21 @@ merely looks like a secret (a signature, a token field of a JSON or XML answer) 
 
 from __future__ import annotations
 
+import json
 import re
 import threading
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
-__all__ = ["MASK", "forget_all", "is_known_secret", "mask_key_id", "mask_secret", "redact", "remember"]
+__all__ = [
+    "MASK",
+    "Secret",
+    "forget_all",
+    "is_known_secret",
+    "mask_key_id",
+    "mask_secret",
+    "redact",
+    "remember",
+]
 
 MASK = "********"
 
@@ -21,9 +31,9 @@ _SHORTEST = 8
 # still falls into the second net.
 _MOST = 4_096
 
-_known: dict[str, None] = {}
+_known: dict[str, tuple[str, ...]] = {}  # each value with its forms
+_by_head: dict[str, tuple[str, ...]] = {}  # the forms by their first characters
 _lock = threading.Lock()
-_pattern: re.Pattern[str] | None = None
 
 _FIELD = r"(?:AccessKeySecret|AccessKeySecretList|SecurityToken|access_key_secret|security_token|secret)"
 _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -52,24 +62,52 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 
 
+class Secret(str):
+    """A secret text: a string like any other, but its `repr`, which cells, debuggers and tracebacks show, is masked."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(MASK)
+
+
 def remember(*secrets: str | None) -> None:
     """Mask these values from now on, in any text given to `redact`."""
-    global _pattern
     with _lock:
-        fresh = {s for s in secrets if s and len(s) >= _SHORTEST and s not in _known}
-        if fresh:
-            _known.update(dict.fromkeys(fresh))
-            while len(_known) > _MOST:
-                del _known[next(iter(_known))]
-            _pattern = None
+        for secret in secrets:
+            if not secret or len(secret) < _SHORTEST or secret in _known:
+                continue
+            _known[str(secret)] = forms = _forms(secret)
+            for form in forms:
+                # Longest first, so that a value that contains another is masked whole.
+                same = {*_by_head.get(form[:_SHORTEST], ()), form}
+                _by_head[form[:_SHORTEST]] = tuple(sorted(same, key=len, reverse=True))
+            if len(_known) > _MOST:
+                _forget(next(iter(_known)))
+
+
+def _forms(secret: str) -> tuple[str, ...]:
+    """Return how a value is written in texts: as it is, URL-encoded, in JSON."""
+    forms = {secret, quote(secret), quote(secret, safe=""), quote_plus(secret)}
+    forms |= {re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), form) for form in forms}
+    forms |= {json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
+    return tuple(forms | {form.replace("/", "\\/") for form in forms})
+
+
+def _forget(secret: str) -> None:
+    for form in _known.pop(secret):
+        left = tuple(other for other in _by_head.get(form[:_SHORTEST], ()) if other != form)
+        if left:
+            _by_head[form[:_SHORTEST]] = left
+        else:
+            _by_head.pop(form[:_SHORTEST], None)
 
 
 def forget_all() -> None:
     """Forget every remembered value (for tests)."""
-    global _pattern
     with _lock:
         _known.clear()
-        _pattern = None
+        _by_head.clear()
 
 
 def is_known_secret(value: str) -> bool:
@@ -77,24 +115,26 @@ def is_known_secret(value: str) -> bool:
     return value in _known
 
 
-def _known_pattern() -> re.Pattern[str] | None:
-    global _pattern
-    with _lock:
-        if _pattern is None and _known:
-            forms: set[str] = set()
-            for value in _known:
-                forms |= {value, quote(value, safe=""), quote(value), value.replace("/", "\\/")}
-            # Longest first, so that a value that contains another is masked whole.
-            _pattern = re.compile("|".join(re.escape(f) for f in sorted(forms, key=len, reverse=True)))
-        return _pattern
+def _mask_known(text: str) -> str:
+    """Mask the known values. Each place of the text is looked up by its first characters: thousands cost as much as one."""
+    if not _by_head:
+        return text
+    pieces: list[str] = []
+    copied = at = 0
+    while at <= len(text) - _SHORTEST:
+        for form in _by_head.get(text[at : at + _SHORTEST], ()):
+            if text.startswith(form, at):
+                pieces += [text[copied:at], MASK]
+                at = copied = at + len(form)
+                break
+        else:
+            at += 1
+    return "".join([*pieces, text[copied:]])
 
 
 def redact(text: object) -> str:
     """Return `str(text)` with every known secret, and whatever looks like one, masked."""
-    out = str(text)
-    known = _known_pattern()
-    if known is not None:
-        out = known.sub(MASK, out)
+    out = _mask_known(str(text))
     for shape, replacement in _SHAPES:
         out = shape.sub(replacement, out)
     return out

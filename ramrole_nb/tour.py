@@ -24,7 +24,17 @@ if TYPE_CHECKING:
 
 __all__ = ["STEPS", "Step", "TourFailed", "run_tour"]
 
-STEPS = ("create-role", "grant", "attach", "credentials", "download", "switch", "detach", "clean-up", "summary")
+STEPS = (
+    "create-role",
+    "grant",
+    "attach",
+    "credentials",
+    "download",
+    "switch",
+    "detach",
+    "clean-up",
+    "summary",
+)
 _PREFIX = "ramrole-tour-"
 _OBJECT = "testfolder/example.png"
 
@@ -48,7 +58,9 @@ class TourFailed(RamroleError):
     """A step's evidence was not what it must be."""
 
 
-def run_tour(cloud: Cloud, world: dict[str, Any], out: Path, *, keep: bool = False, told: Callable[[Step], None]) -> bool:
+def run_tour(
+    cloud: Cloud, world: dict[str, Any], out: Path, *, keep: bool = False, told: Callable[[Step], None]
+) -> bool:
     """Walk the path; `told` is given each step when it ends. Returns whether every step held.
 
     `world` is the sandbox's start line: what it says of the picture is what the download is held against. A failed step
@@ -68,7 +80,10 @@ class _Tour:
         self.steps: list[Step] = []
         self.first, self.second = _PREFIX + secrets.token_hex(3), _PREFIX + secrets.token_hex(3)
         self.bucket, self.stated = next(
-            (bucket["name"], obj) for bucket in world["buckets"] for obj in bucket["objects"] if obj["key"] == _OBJECT
+            (bucket["name"], obj)
+            for bucket in world["buckets"]
+            for obj in bucket["objects"]
+            if obj["key"] == _OBJECT
         )
 
     @contextmanager
@@ -97,12 +112,12 @@ class _Tour:
         digest = ""
         try:
             file, digest = self._path()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - told as the step's result
             failure = error
         try:
             with self.step("clean-up") as evidence:
                 self._clean_up(evidence)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - told as the step's result
             failure = failure or error
         with self.step("summary") as evidence:
             self.steps[-1].ok = failure is None
@@ -134,7 +149,10 @@ class _Tour:
                 "mode": held.mode,
                 "identity": who.arn,
             }
-            _hold(who.arn.endswith(f"assumed-role/{role.name}/vm-ram-{vm.instance_id}"), "it is another identity")
+            _hold(
+                who.arn.endswith(f"assumed-role/{role.name}/vm-ram-{vm.instance_id}"),
+                "it is another identity",
+            )
         with self.step("download") as evidence:
             file, digest = self._download(vm, evidence)
         with self.step("switch") as evidence:
@@ -170,7 +188,10 @@ class _Tour:
             "principal": call.decision.get("principal", ""),
             "allowed_by": call.decision.get("policy", ""),
         }
-        _hold(digest == self.stated["sha256"], f"the picture is not the one the world states: {self.stated['sha256']}")
+        _hold(
+            digest == self.stated["sha256"],
+            f"the picture is not the one the world states: {self.stated['sha256']}",
+        )
         _hold(self.first in evidence["principal"], "the object was not fetched with the role's credential")
         return Path(got.absolute()), digest
 
@@ -187,7 +208,8 @@ class _Tour:
             if free:
                 return free[0]
             if attempt == 1:
-                self._undo(lambda name: name.startswith(_PREFIX))
+                mine = (self.first, self.second)
+                self._undo(lambda name: name.startswith(_PREFIX) and name not in mine)
         raise TourFailed(
             "No running Linux instance is without a role.",
             next_step="detach one, or put the world back: ramrole sandbox reset",
@@ -197,7 +219,7 @@ class _Tour:
         from .cloud.cleanup import clean_up
 
         return clean_up(
-            self.cloud._context, only=lambda entry: ours(entry.name) or ours(str(entry.details.get("role", "")))
+            self.cloud.context, only=lambda entry: ours(str(entry.details.get("role", "") or entry.name))
         )
 
     def _clean_up(self, evidence: dict[str, Any]) -> None:

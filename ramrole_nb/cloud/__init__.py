@@ -1,0 +1,1 @@
+"""Typed calls over the official SDKs, one file a service; `session.Cloud` holds them together."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import threading
 import time
-import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable, Mapping
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from ..endpoints import Endpoints
@@ -35,6 +36,17 @@ class Calls:
         self.caller = caller
         self._clients: dict[tuple[str, str], tuple[Any, Any]] = {}
         self._lock = threading.Lock()
+        self._checking = threading.local()
+
+    @contextlib.contextmanager
+    def checking(self) -> Iterator[None]:
+        """Mark the calls made inside as look-ups before a change: the wire folds them away."""
+        before = getattr(self._checking, "on", False)
+        self._checking.on = True
+        try:
+            yield
+        finally:
+            self._checking.on = before
 
     def _client(self, product: str, region_id: str) -> tuple[Any, Any]:
         key = (product, region_id if product != "Ram" else "")
@@ -57,7 +69,9 @@ class Calls:
         """Call an operation of STS."""
         return self._openapi("Sts", action, self.region_id, params)
 
-    def _openapi(self, product: str, action: str, region_id: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    def _openapi(
+        self, product: str, action: str, region_id: str, params: Mapping[str, Any]
+    ) -> dict[str, Any]:
         started = time.perf_counter()
         status, request_id, failure = 0, "", None
         answer: dict[str, Any] = {}
@@ -67,14 +81,15 @@ class Calls:
             if action == "DescribeRegions":
                 params = {name: value for name, value in params.items() if name != "region_id"}
             method = getattr(client, snake(action))
-            response = method(request_type(**params)) if request_type else method()
+            response = method(request_type(**_modelled(models, action, params))) if request_type else method()
             answer = response.body.to_map()
             status, request_id = response.status_code or 200, answer.get("RequestId", "")
         except RamroleError as error:  # our own provider, asked for a credential
             failure = error
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever an SDK raises becomes one of ours
             failure = _openapi_failure(error, product, action, self.endpoints)
-            status, request_id = failure.status, failure.request_id
+        if isinstance(failure, (MetadataError, ServiceError)):
+            status, request_id = failure.status, getattr(failure, "request_id", "")
         # Raised outside of the except block: the SDK's exception, which holds the whole request, is not kept as context.
         self.wire.record(
             product,
@@ -85,6 +100,7 @@ class Calls:
             started=started,
             caller=self.caller,
             error=failure.what if failure else "",
+            check=getattr(self._checking, "on", False),
         )
         if failure is not None:
             raise failure
@@ -116,13 +132,29 @@ class Calls:
             started=started,
             caller=self.caller,
             error=failure.what if failure else "",
+            check=getattr(self._checking, "on", False),
         )
         if failure is not None:
             raise failure
         return result  # type: ignore[no-any-return]
 
 
-def _openapi_failure(error: Exception, product: str, action: str, endpoints: Endpoints) -> ServiceError:
+def _modelled(models: Any, action: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters with each list of objects (tags) as the SDK's own models of them."""
+
+    def model(name: str, value: Any) -> Any:
+        if not (isinstance(value, list) and value and isinstance(value[0], Mapping)):
+            return value
+        kind = getattr(models, f"{action}Request{''.join(word.title() for word in name.split('_'))}")
+        return [kind(**item) for item in value]
+
+    return {name: model(name, value) for name, value in params.items()}
+
+
+def _openapi_failure(error: Exception, product: str, action: str, endpoints: Endpoints) -> RamroleError:
+    inner = getattr(error, "inner_exception", None)
+    if isinstance(inner, RamroleError):
+        return inner  # our provider's: the SDK wraps whatever is raised below it
     data = getattr(error, "data", None)
     if isinstance(data, Mapping) and getattr(error, "code", None):
         return service_error(
@@ -154,7 +186,11 @@ def oss_failure(error: Exception, action: str, endpoints: Endpoints) -> ServiceE
         message=redact(fields.get("Message") or error.message or error.body or ""),
         request_id=str(error.request_id or fields.get("RequestId", "")),
         ec=fields.get("EC", "") or str(getattr(error, "ec", "") or ""),
-        detail={k.removeprefix("AccessDeniedDetail."): v for k, v in fields.items() if k.startswith("AccessDeniedDetail.")},
+        detail={
+            k.removeprefix("AccessDeniedDetail."): v
+            for k, v in fields.items()
+            if k.startswith("AccessDeniedDetail.")
+        },
         extra=fields,
     )
 
@@ -165,8 +201,8 @@ def _error_fields(error: Any) -> dict[str, str]:
     if not body and headers.get("x-oss-err"):
         body = base64.b64decode(headers["x-oss-err"])
     try:
-        root = ElementTree.fromstring(body)  # noqa: S314 - at most 4 KiB, and Python's expat limits entities
-    except (ElementTree.ParseError, TypeError, ValueError):
+        root = ET.fromstring(body)  # noqa: S314 - at most 4 KiB, and Python's expat limits entities
+    except (ET.ParseError, TypeError, ValueError):
         return {}
     fields: dict[str, str] = {}
     for child in root:

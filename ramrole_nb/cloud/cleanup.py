@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..errors import NotFound, RamroleError, ServiceError
 from ..ledger import Entry, plan
+from ..render import html_table, text_table
 from .context import Context
 from .credentials import forget_role_of
 
@@ -27,13 +29,9 @@ class CleanUp:
         return self.left == 0
 
     def __repr__(self) -> str:
-        from ..render import text_table
-
         return text_table(["undo", "result"], self.results) or "nothing to clean up"
 
     def _repr_html_(self) -> str:
-        from ..render import html_table
-
         return html_table(["undo", "result"], self.results, title="Clean-up", empty="nothing to clean up")
 
 
@@ -47,7 +45,9 @@ def describe(entry: Entry) -> str:
         "role": f"delete role {entry.name}",
         "object": f"delete oss://{details.get('bucket', '')}/{entry.name}",
     }
-    return words.get(entry.kind, f"remove {entry.kind} {entry.name}") + ("" if entry.certain else " (if it exists)")
+    return words.get(entry.kind, f"remove {entry.kind} {entry.name}") + (
+        "" if entry.certain else " (if it exists)"
+    )
 
 
 def planned(context: Context) -> list[Entry]:
@@ -90,7 +90,7 @@ def _undo(context: Context, entry: Entry) -> str:
     calls, details = context.calls, entry.details
     try:
         if entry.kind == "attachment":
-            return _detach(context, entry)
+            return _detach_role(context, entry)
         if entry.kind == "grant":
             calls.ram(
                 "DetachPolicyFromRole",
@@ -105,28 +105,34 @@ def _undo(context: Context, entry: Entry) -> str:
         elif entry.kind == "object":
             from .objects import BoundBucket
 
-            BoundBucket(context, details["bucket"])._run(
+            BoundBucket(context, details["bucket"]).run(
                 "DeleteObject", {"key": entry.name}, lambda bucket: bucket.delete_object(entry.name)
             )
         else:
             raise RamroleError(f"The ledger names a {entry.kind!r}, which this version cannot undo.")
     except NotFound:
         return "gone already"
+    except KeyError as error:
+        raise RamroleError(f"The ledger's entry lacks {error}, so it cannot be undone.") from None
     return "done"
 
 
-def _detach(context: Context, entry: Entry) -> str:
+def _detach_role(context: Context, entry: Entry) -> str:
     region_id, role = entry.details["region_id"], entry.details["role"]
     ids = json.dumps([entry.name])
     found = context.calls.ecs("DescribeInstanceRamRole", region_id, instance_ids=ids)
     rows = found.get("InstanceRamRoleSets", {}).get("InstanceRamRoleSet", [])
     if not any(row.get("RamRoleName") == role for row in rows):
         return "gone already"  # detached, or replaced by a role that is not this entry's
-    context.calls.ecs("DetachInstanceRamRole", region_id, instance_ids=ids, ram_role_name=role)
-    try:
+    answer = context.calls.ecs("DetachInstanceRamRole", region_id, instance_ids=ids, ram_role_name=role)
+    for item in answer["DetachInstanceRamRoleResults"]["DetachInstanceRamRoleResult"]:
+        if str(item.get("Success")).lower() == "false":
+            raise RamroleError(
+                f"{entry.name} still has the role {role!r}.", reason=str(item.get("Message", ""))
+            )
+    # An instance whose metadata cannot be asked from here raises: nothing is held of it.
+    with contextlib.suppress(RamroleError):
         forget_role_of(f"{context.endpoints.metadata_proxy(entry.name)}#{entry.name}")
-    except RamroleError:
-        pass  # not an instance whose metadata can be asked from here: nothing is held of it
     return "done"
 
 

@@ -72,5 +72,9 @@ class Context:
     def gone(self, kind: str, name: str, **details: Any) -> None:
         """Mark what was just removed by hand as undone in the ledger."""
         for entry in self.ledger.open_entries():
-            if entry.kind == kind and entry.name == name and all(entry.details.get(k) == v for k, v in details.items()):
+            if (
+                entry.kind == kind
+                and entry.name == name
+                and all(entry.details.get(k) == v for k, v in details.items())
+            ):
                 self.ledger.undone(entry)

@@ -23,6 +23,8 @@ __all__ = ["InstanceCredentials", "StaticCredentials", "provider_for"]
 # Source: https://github.com/AlibabaCloudDocs/ecs (instance metadata items)
 _LATEST_REFRESH_SECONDS = 1_800.0
 _MOST_PAUSE_SECONDS = 60.0
+# How often a fetch is made again because the role changed during it.
+_MOST_TRIES = 4
 
 
 class _Triple:
@@ -82,12 +84,12 @@ class InstanceCredentials:
     background thread fetches its successor. Without a valid one, callers wait for one common fetch.
     """
 
-    def __init__(self, fetch: Callable[[], StsCredentials], *, label: str = "") -> None:
+    def __init__(self, fetch: Callable[[], StsCredentials] | None = None, *, label: str = "") -> None:
         self._fetch = fetch
         self.label = label
-        self._held: StsCredentials | None = None
+        # The held credential and the time.monotonic() at which it ends: one value, so that both are of one fetch.
+        self._kept: tuple[StsCredentials, float] | None = None
         self._due = 0.0  # time.monotonic() from which the next refresh may start
-        self._ends = 0.0  # time.monotonic() at which the held credential ends
         self._lock = threading.Lock()  # guards the fields
         self._flight = threading.Lock()  # held by whoever fetches
         self._generation = 0  # grows when the role changes, so that a fetch begun before is not kept
@@ -97,35 +99,42 @@ class InstanceCredentials:
         self.refreshes = 0
 
     def __repr__(self) -> str:
-        held = self._held
-        return f"InstanceCredentials({self.label!r}, {held!r})" if held else f"InstanceCredentials({self.label!r})"
+        held = self.held
+        return (
+            f"InstanceCredentials({self.label!r}, {held!r})"
+            if held
+            else f"InstanceCredentials({self.label!r})"
+        )
+
+    def fetch_with(self, fetch: Callable[[], StsCredentials]) -> None:
+        """Set how a credential is fetched; what is held stays."""
+        self._fetch = fetch
 
     def current(self) -> StsCredentials:
         """Return a valid credential. Raises what fetching raises, or CredentialsExpired."""
-        held, now = self._held, time.monotonic()
-        if held is not None and now < self._ends:
+        kept, now = self._kept, time.monotonic()
+        if kept is not None and now < kept[1]:
             if now >= self._due:
                 self._start_refresh()
-            return held
+            return kept[0]
         return self._wait_for_one()
 
     def refresh(self) -> StsCredentials:
-        """Fetch now and return the result; several callers at once share one fetch."""
-        with self._lock:
-            self._ends = self._due = 0.0
-        return self._wait_for_one()
+        """Fetch now and return the result; several callers at once share one fetch. If it fails, the held one stays."""
+        return self._wait_for_one(anew=True)
 
     def forget(self) -> None:
         """Drop the held credential: the instance's role has changed. Its token itself stays valid until it expires."""
         with self._lock:
             self._generation += 1
-            self._held = None
-            self._ends = self._due = 0.0
+            self._kept = None
+            self._due = 0.0
 
     @property
     def held(self) -> StsCredentials | None:
         """The snapshot held now, fresh or not; nothing is fetched."""
-        return self._held
+        kept = self._kept
+        return kept[0] if kept is not None else None
 
     @property
     def last_error(self) -> RamroleError | None:
@@ -136,7 +145,9 @@ class InstanceCredentials:
         if not self._flight.acquire(blocking=False):
             return  # one is under way
         try:
-            threading.Thread(target=self._refresh_in_background, name=f"ramrole-refresh-{self.label}", daemon=True).start()
+            threading.Thread(
+                target=self._refresh_in_background, name=f"ramrole-refresh-{self.label}", daemon=True
+            ).start()
         except BaseException:
             self._flight.release()
             raise
@@ -148,20 +159,30 @@ class InstanceCredentials:
         finally:
             self._flight.release()
 
-    def _wait_for_one(self) -> StsCredentials:
+    def _wait_for_one(self, *, anew: bool = False) -> StsCredentials:
         seen = self._landed
         with self._flight:
-            held = self._held
-            if held is not None and time.monotonic() < self._ends:
-                return held
-            # Whoever waited while another's fetch failed shares its failure instead of trying in turn.
-            if self._landed == seen or self._failure is None:
+            if (
+                self._landed != seen
+            ):  # another caller's fetch ended while this one waited: its result is shared
+                if self._failure is not None:
+                    raise self._failure.with_traceback(None)
+                anew = False
+            for _ in range(_MOST_TRIES):
+                kept = self._kept
+                if kept is not None and time.monotonic() < kept[1] and not anew:
+                    return kept[0]
+                generation, anew = self._generation, False
                 self._fetch_once()
-            held, failure = self._held, self._failure
-            if held is not None and time.monotonic() < self._ends:
-                return held
-        if failure is not None:
-            raise failure.with_traceback(None)
+                if self._failure is not None:
+                    raise self._failure.with_traceback(None)
+                if (
+                    generation == self._generation
+                    and self._kept is not None
+                    and time.monotonic() >= self._kept[1]
+                ):
+                    break
+                # Otherwise it is good (the next round returns it), or the role changed meanwhile: fetch the new one's.
         raise CredentialsExpired(
             "The credential fetched had already expired.",
             reason="this machine's clock and the service's differ, or the role was taken away meanwhile",
@@ -173,7 +194,7 @@ class InstanceCredentials:
         failure: RamroleError | None = None
         fetched: StsCredentials | None = None
         try:
-            fetched = self._fetch()
+            fetched = self._fetch() if self._fetch else None
         except RamroleError as error:
             failure = error
         with self._lock:
@@ -193,12 +214,12 @@ class InstanceCredentials:
             if fetched.last_updated is not None:
                 lifetime = max(left, (fetched.expiration - fetched.last_updated).total_seconds())
             margin = min(_LATEST_REFRESH_SECONDS, lifetime / 12)
-            same = self._held is not None and self._held.access_key_id == fetched.access_key_id
-            self._held = fetched
-            self._ends = now + left
+            same = self._kept is not None and self._kept[0].access_key_id == fetched.access_key_id
+            ends = now + left
+            self._kept = (fetched, ends)
             # Not rotated yet though it is due: look again soon, not at every call.
             pause = max(1.0, min(_MOST_PAUSE_SECONDS, left / 10)) if same else 0.0
-            self._due = max(self._ends - margin, now + pause)
+            self._due = max(ends - margin, now + pause)
 
     # -- the SDKs' interfaces ----------------------------------------------------------------------------------
 
@@ -224,12 +245,16 @@ def provider_for(
 ) -> InstanceCredentials:
     """Return this process's one provider of an instance (`key`) and mode; cells run again share it."""
     if mode not in MODES:
-        raise InputError(f"There is no mode {mode!r}.{nearest(mode, MODES)}", next_step=f"the modes: {', '.join(MODES)}")
+        raise InputError(
+            f"There is no mode {mode!r}.{nearest(str(mode), MODES)}",
+            next_step=f"the modes: {', '.join(MODES)}",
+        )
     with _providers_lock:
         found = _providers.get((key, mode))
         if found is None:
-            found = InstanceCredentials(lambda: make_client().credentials(mode=mode), label=label or key)
-            _providers[key, mode] = found
+            found = _providers[key, mode] = InstanceCredentials(label=label or key)
+        # The newest session's client fetches, so that its wire shows it.
+        found.fetch_with(lambda: make_client().credentials(mode=mode))
         return found
 
 

@@ -30,17 +30,29 @@ class _Rule:
 # By the service's code; the sources are those of ../errors and of each code's page.
 _RULES: dict[str, _Rule] = {
     "EntityNotExist.Role": _Rule(NotFound, "no role has this name", "list the roles: cloud.roles"),
-    "EntityNotExist.Policy": _Rule(NotFound, "no policy has this name and type", "list them: cloud.roles.policies()"),
-    "EntityNotExist.Role.Policy": _Rule(NotFound, "the role does not hold this policy", "see what it holds: role.policies()"),
-    "EntityAlreadyExists.Role": _Rule(Conflict, "a role of this name exists", "take another name, or use it: cloud.roles[name]"),
+    "EntityNotExist.Policy": _Rule(
+        NotFound, "no policy has this name and type", "list them: cloud.roles.policies()"
+    ),
+    "EntityNotExist.Role.Policy": _Rule(
+        NotFound, "the role does not hold this policy", "see what it holds: role.policies()"
+    ),
+    "EntityAlreadyExists.Role": _Rule(
+        Conflict, "a role of this name exists", "take another name, or use it: cloud.roles[name]"
+    ),
     "EntityAlreadyExists.Policy": _Rule(Conflict, "a policy of this name exists", "take another name"),
     "EntityAlreadyExists.Role.Policy": _Rule(Conflict, "the role holds this policy already", "nothing to do"),
     "DeleteConflict.Role.Policy": _Rule(
-        Conflict, "the role still holds policies", "revoke them first: role.revoke(name), or role.delete(revoke=True)"
+        Conflict,
+        "the role still holds policies",
+        "revoke them first: role.revoke(name), or role.delete(revoke=True)",
     ),
-    "DeleteConflict.Policy.Role": _Rule(Conflict, "a role still holds the policy", "revoke it first: role.revoke(name)"),
+    "DeleteConflict.Policy.Role": _Rule(
+        Conflict, "a role still holds the policy", "revoke it first: role.revoke(name)"
+    ),
     "MalformedPolicyDocument": _Rule(
-        InvalidRequest, "the policy document does not follow the policy grammar", "check it: rr.policy.parse_policy(text)"
+        InvalidRequest,
+        "the policy document does not follow the policy grammar",
+        "check it: rr.policy.parse_policy(text)",
     ),
     "InvalidUser.PassRoleForbidden": _Rule(
         AccessDenied,
@@ -52,7 +64,9 @@ _RULES: dict[str, _Rule] = {
         "the role's trust policy does not name ecs.aliyuncs.com, so ECS may not assume it",
         "set the trust policy: role.set_trust(rr.policy.trust_for_service('ecs.aliyuncs.com'))",
     ),
-    "InvalidRamRole.NotFound": _Rule(NotFound, "no role has this name", "create it: cloud.roles.create(name)"),
+    "InvalidRamRole.NotFound": _Rule(
+        NotFound, "no role has this name", "create it: cloud.roles.create(name)"
+    ),
     "InvalidInstanceId.NotFound": _Rule(
         NotFound, "no instance has this id in this region", "list them: cloud.instances"
     ),
@@ -62,22 +76,30 @@ _RULES: dict[str, _Rule] = {
         "use an instance in a VPC, or migrate this one",
     ),
     "InvalidHttpTokens.NotSupported": _Rule(
-        InvalidRequest, "this instance cannot be set so (Windows cannot be hardened-only)", "leave it at optional"
+        InvalidRequest,
+        "this instance cannot be set so (Windows cannot be hardened-only)",
+        "leave it at optional",
     ),
-    "Forbidden.RAM": _Rule(AccessDenied, "no policy of the caller allows this", ""),
-    "NoPermission": _Rule(AccessDenied, "no policy of the caller allows this", ""),
+    "Forbidden.RAM": _Rule(AccessDenied, "", ""),
+    "NoPermission": _Rule(AccessDenied, "", ""),
     "NoSuchBucket": _Rule(NotFound, "no bucket has this name", "list the buckets: cloud.buckets"),
     "NoSuchKey": _Rule(
         NotFound,
         "no object has exactly this key; keys are case-sensitive and do not begin with a slash",
         "look around: bucket.list('folder/')",
     ),
-    "InvalidAccessKeyId": _Rule(BadSignature, "the service does not know this AccessKey", "check which credential signs"),
+    "InvalidAccessKeyId": _Rule(
+        BadSignature, "the service does not know this AccessKey", "check which credential signs"
+    ),
     "InvalidAccessKeyId.NotFound": _Rule(
-        BadSignature, "the service does not know this AccessKey", "check which credential signs: cloud.identity()"
+        BadSignature,
+        "the service does not know this AccessKey",
+        "check which credential signs: cloud.identity()",
     ),
     "SignatureDoesNotMatch": _Rule(
-        BadSignature, "the secret does not belong to the key, or the request was changed on its way", "check the secret"
+        BadSignature,
+        "the secret does not belong to the key, or the request was changed on its way",
+        "check the secret",
     ),
     "SecurityTokenExpired": _Rule(
         BadSignature, "the temporary credential has expired", "fetch a new one: vm.credentials(refresh=True)"
@@ -86,14 +108,22 @@ _RULES: dict[str, _Rule] = {
         BadSignature, "the temporary credential has expired", "fetch a new one: vm.credentials(refresh=True)"
     ),
     "RequestTimeTooSkewed": _Rule(
-        BadSignature, "this machine's clock is more than 15 minutes off", "set the clock (NTP), then try again"
+        BadSignature,
+        "this machine's clock is more than 15 minutes off",
+        "set the clock (NTP), then try again",
     ),
     "InvalidTimeStamp.Expired": _Rule(
-        BadSignature, "this machine's clock is more than 15 minutes off", "set the clock (NTP), then try again"
+        BadSignature,
+        "this machine's clock is more than 15 minutes off",
+        "set the clock (NTP), then try again",
     ),
-    "FileAlreadyExists": _Rule(Conflict, "the object exists and overwriting was forbidden", "upload with overwrite=True"),
+    "FileAlreadyExists": _Rule(
+        Conflict, "the object exists and overwriting was forbidden", "upload with overwrite=True"
+    ),
     "SecondLevelDomainForbidden": _Rule(
-        InvalidRequest, "a bucket is addressed by its own host name", "use https://BUCKET.oss-REGION.aliyuncs.com"
+        InvalidRequest,
+        "a bucket is addressed by its own host name",
+        "use https://BUCKET.oss-REGION.aliyuncs.com",
     ),
 }
 
@@ -119,7 +149,9 @@ def service_error(
     if code == "AccessDenied" or rule.kind is AccessDenied:
         reason, next_step = _why_denied(reason, next_step, message, detail, extra or {})
     error = rule.kind(
-        f"{service} refused {action}." if rule.kind is AccessDenied else f"{service} {action} failed: {code or status}.",
+        f"{service} refused {action}."
+        if rule.kind is AccessDenied
+        else f"{service} {action} failed: {code or status}.",
         code=code,
         message=message,
         request_id=request_id,
@@ -139,7 +171,9 @@ def service_error(
 def _class_of(code: str, status: int) -> type[ServiceError]:
     if code.startswith("Throttling"):
         return Throttled
-    if code.startswith(("InvalidAccessKeyId", "InvalidSecurityToken", "SignatureNonce", "IncompleteSignature")):
+    if code.startswith(
+        ("InvalidAccessKeyId", "InvalidSecurityToken", "SignatureNonce", "IncompleteSignature")
+    ):
         return BadSignature
     if status >= 500 or status == 0:
         return ServerFault
@@ -167,4 +201,7 @@ def _why_denied(
         )
     if wanted:
         return reason or f"no policy of {who} allows {wanted}", next_step or f"grant {wanted} to {who}"
-    return reason, next_step or "ask for the permission, or use another identity"
+    return (
+        reason or "no policy of the caller allows this",
+        next_step or "ask for the permission, or use another identity",
+    )

@@ -16,16 +16,19 @@ from typing import Any
 
 from ..errors import (
     AccessDenied,
+    BadSignature,
     Conflict,
     InputError,
     NotFound,
     PartialFailure,
     RamroleError,
+    ServerFault,
     ServiceError,
     nearest,
 )
 from ..models import Attachment, CallerIdentity, Instance, ItemResult, StsCredentials
 from ..policy import MAX_ATTACH_SESSION_POLICY
+from ..render import html_card, html_table, text_table
 from .calls import Calls
 from .context import Change, Context
 from .credentials import InstanceCredentials, forget_role_of, provider_for
@@ -66,17 +69,15 @@ class BatchResult:
         return [[i.instance_id, "done" if i.ok else "failed ✕", i.code, i.message] for i in self.items]
 
     def __repr__(self) -> str:
-        from ..render import text_table
-
         return text_table(["instance", "result", "code", "message"], self._rows())
 
     def _repr_html_(self) -> str:
-        from ..render import html_table
+        return html_table(
+            ["instance", "result", "code", "message"], self._rows(), title=f"Role {self.role_name}"
+        )
 
-        return html_table(["instance", "result", "code", "message"], self._rows(), title=f"Role {self.role_name}")
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BoundInstance(Instance):
     """An instance of the session's account, with what can be done with it."""
 
@@ -89,12 +90,18 @@ class BoundInstance(Instance):
         """The name of the role attached now (empty: none)."""
         return _attachments(self.context, self.region_id, [self.instance_id])[self.instance_id]
 
+    def _checked_role_name(self) -> str:
+        with self.context.calls.checking():
+            return self.role_name
+
     @property
     def attachment(self) -> Attachment:
         """Which role it has now."""
         return Attachment(self.instance_id, self.role_name)
 
-    def attach(self, role: BoundRole | str, *, session_policy: str | Mapping[str, Any] | None = None) -> BoundInstance:
+    def attach(
+        self, role: BoundRole | str, *, session_policy: str | Mapping[str, Any] | None = None
+    ) -> BoundInstance:
         """Give the instance a role; the same role again changes nothing.
 
         Needs ecs:AttachInstanceRamRole on instance and role, and ram:PassRole: checked first. `session_policy` narrows
@@ -102,15 +109,19 @@ class BoundInstance(Instance):
         PreflightRefused, InvalidRequest, NotFound, AccessDenied.
         """
         name = _role_name(role)
-        held = self.role_name
+        held = self._checked_role_name()
         if held == name and session_policy is None:
             return self
         if held:
+            replace = f"replace it: vm.replace_role({name!r}), or take it off first: vm.detach()"
             raise Conflict(
                 f"{self.instance_id} already has the role {held!r}; an instance has one role at most.",
                 service="Ecs",
                 action="AttachInstanceRamRole",
-                next_step=f"replace it: vm.replace_role({name!r}), or take it off first: vm.detach()",
+                reason="a session policy is given with the attachment and is not changed later"
+                if held == name
+                else "",
+                next_step=replace if held != name else "take it off first: vm.detach(), then attach it again",
             )
         result = Instances(self.context).attach(name, [self], session_policy=session_policy)
         if not result.ok:
@@ -125,7 +136,7 @@ class BoundInstance(Instance):
                 status=200,
                 next_step="look at what is attached: vm.role_name",
             )
-        _wait_until(lambda: self.role_name == name, f"{self.instance_id} to show the role {name}")
+        _wait_until(lambda: self._checked_role_name() == name, f"{self.instance_id} to show the role {name}")
         return self
 
     def detach(self) -> BoundInstance:
@@ -135,8 +146,20 @@ class BoundInstance(Instance):
         """
         held = self.role_name
         if held:
-            Instances(self.context).detach([self])
-            _wait_until(lambda: not self.role_name, f"{self.instance_id} to show no role")
+            result = Instances(self.context).detach([self])
+            if not result.ok:
+                item = result.failed[0]
+                raise Conflict(
+                    f"{self.instance_id} still has the role {held!r}, or lost it meanwhile.",
+                    code=item.code,
+                    message=item.message,
+                    request_id=item.request_id,
+                    service="Ecs",
+                    action="DetachInstanceRamRole",
+                    status=200,
+                    next_step="look at what is attached: vm.role_name",
+                )
+            _wait_until(lambda: not self._checked_role_name(), f"{self.instance_id} to show no role")
         return self
 
     def replace_role(self, role: BoundRole | str) -> BoundInstance:
@@ -145,28 +168,45 @@ class BoundInstance(Instance):
         Permissions for both halves are checked before the first. If attaching fails, the old role is put back.
         """
         name = _role_name(role)
-        held = self.role_name
+        held = self._checked_role_name()
         if held == name:
             return self
         if not held:
             return self.attach(name)
         batch = Instances(self.context)
         context = self.context
-        context.before(batch._detach_change([self]), batch._attach_change(name, [self]))
+        context.before(batch.detach_change([self]), batch.attach_change(name, [self]))
         _trusted_role(context, name)
-        batch._detach([self])
+        batch.detach_unchecked([self])
+        failure: RamroleError | None = None
         try:
-            result = batch._attach(name, [self], "")
-        except RamroleError:
-            batch._attach(held, [self], "")
-            raise
-        if not result.ok:
-            batch._attach(held, [self], "")
-            raise PartialFailure(
-                f"{self.instance_id} did not get the role {name!r}; {held!r} was put back.", results=result.items
-            )
-        _wait_until(lambda: self.role_name == name, f"{self.instance_id} to show the role {name}")
+            result = batch.attach_unchecked(name, [self], "")
+        except RamroleError as error:
+            failure = error
+        else:
+            if not result.ok:
+                item = result.failed[0]
+                failure = PartialFailure(
+                    f"{self.instance_id} did not get the role {name!r}.",
+                    results=result.items,
+                    reason=f"{item.code}: {item.message}",
+                    next_step="look at what is attached: vm.role_name",
+                )
+        if failure is not None:
+            failure.what += f" {self._put_back(held)}"
+            raise failure
+        _wait_until(lambda: self._checked_role_name() == name, f"{self.instance_id} to show the role {name}")
         return self
+
+    def _put_back(self, role_name: str) -> str:
+        """Attach the role it had before; return in words how that went."""
+        try:
+            result = Instances(self.context).attach_unchecked(role_name, [self], "")
+        except RamroleError as error:
+            return f"Putting {role_name!r} back failed too, so it has no role: {error.what}"
+        if not result.ok:
+            return f"Putting {role_name!r} back failed too: {result.failed[0].message}"
+        return f"{role_name!r} was put back."
 
     # -- metadata --------------------------------------------------------------------------------------------
 
@@ -178,9 +218,9 @@ class BoundInstance(Instance):
 
     def provider(self, mode: str = HARDENED) -> InstanceCredentials:
         """This process's one credentials provider of the instance, for the SDKs."""
-        return provider_for(lambda: self.metadata, self._provider_key(), mode, label=self.instance_id)
+        return provider_for(lambda: self.metadata, self.provider_key(), mode, label=self.instance_id)
 
-    def _provider_key(self) -> str:
+    def provider_key(self) -> str:
         return f"{self.context.endpoints.metadata_proxy(self.instance_id)}#{self.instance_id}"
 
     def credentials(self, *, mode: str = HARDENED, refresh: bool = False) -> StsCredentials:
@@ -196,30 +236,44 @@ class BoundInstance(Instance):
         from .preflight import Preflight
 
         context = self.context
-        calls = Calls(context.endpoints, context.region_id, self.provider(), context.wire, f"role on {self.name or self.instance_id}")
+        calls = Calls(
+            context.endpoints,
+            context.region_id,
+            self.provider(),
+            context.wire,
+            f"role on {self.name or self.instance_id}",
+        )
+        try:
+            return Preflight(calls).identity()
+        except BadSignature:  # expired by the service's clock, or of a sandbox that was put back since
+            self.provider().refresh()
         return Preflight(calls).identity()
 
     def set_hardening(self, on: bool = True) -> BoundInstance:
         """Serve metadata in security hardening mode only (`on`), or in both modes. Returns the instance as it is then."""
         context = self.context
         tokens = "required" if on else "optional"
-        need = Need("ecs:ModifyInstanceMetadataOptions", self._arn())
+        need = Need("ecs:ModifyInstanceMetadataOptions", self.arn())
         context.before(Change(f"set HttpTokens={tokens} on {self.instance_id}", (need,)))
         context.calls.ecs(
             "ModifyInstanceMetadataOptions",
             self.region_id,
             instance_id=self.instance_id,
-            http_endpoint="enabled",
+            http_endpoint=self.http_endpoint,
             http_tokens=tokens,
         )
         fields = {k: v for k, v in self.__dict__.items() if k != "context"}
         return BoundInstance(**{**fields, "http_tokens": tokens}, context=context)
 
-    def _arn(self) -> str:
+    def arn(self) -> str:
         return f"acs:ecs:{self.region_id}:{self.context.preflight.account_id}:instance/{self.instance_id}"
 
     def _facts(self) -> list[tuple[str, str]]:
-        mode = "security hardening mode only" if self.http_tokens == "required" else "normal and security hardening mode"
+        mode = (
+            "security hardening mode only"
+            if self.http_tokens == "required"
+            else "normal and security hardening mode"
+        )
         return [
             ("id", self.instance_id),
             ("region", self.region_id),
@@ -230,9 +284,12 @@ class BoundInstance(Instance):
             ("role", self.role_name or "none"),
         ]
 
-    def _repr_html_(self) -> str:
-        from ..render import html_card
+    def __repr__(self) -> str:
+        return (
+            f"Instance {self.name or self.instance_id} ({self.instance_id}, {self.region_id}, {self.status})"
+        )
 
+    def _repr_html_(self) -> str:
         return html_card(f"Instance {self.name or self.instance_id}", self._facts())
 
 
@@ -250,7 +307,8 @@ class Instances:
         with self._lock:
             if self._regions is None:
                 try:
-                    found = self._context.calls.ecs("DescribeRegions")
+                    with self._context.calls.checking():
+                        found = self._context.calls.ecs("DescribeRegions")
                     self._regions = [row["RegionId"] for row in found["Regions"]["Region"]]
                 except AccessDenied:
                     self._regions = [self._context.region_id]
@@ -307,7 +365,9 @@ class Instances:
 
     def __getitem__(self, id_or_name: str) -> BoundInstance:
         if not isinstance(id_or_name, str) or not id_or_name:
-            raise InputError(f"{id_or_name!r} is neither an instance id nor a name.", next_step="for example 'i-…'")
+            raise InputError(
+                f"{id_or_name!r} is neither an instance id nor a name.", next_step="for example 'i-…'"
+            )
         filters: dict[str, Any] = {"instance_name": id_or_name}
         if _INSTANCE_ID.fullmatch(id_or_name):
             filters = {"instance_ids": json.dumps([id_or_name])}
@@ -316,7 +376,9 @@ class Instances:
         found = self._in_region(self._context.region_id, **filters)
         if not found:
             with ThreadPoolExecutor(_WORKERS, thread_name_prefix="ramrole-regions") as pool:
-                found = [vm for vms in pool.map(lambda r: self._in_region(r, **filters), others) for vm in vms]
+                found = [
+                    vm for vms in pool.map(lambda r: self._in_region(r, **filters), others) for vm in vms
+                ]
         if len(found) == 1:
             return found[0]
         if found:
@@ -331,7 +393,9 @@ class Instances:
             service="Ecs",
             action="DescribeInstances",
             status=404,
-            reason="" if known else "the caller sees no instance at all: ECS answers an empty list where a permission lacks",
+            reason=""
+            if known
+            else "the caller sees no instance at all: ECS answers an empty list where a permission lacks",
             next_step="list them: cloud.instances",
         )
 
@@ -350,7 +414,9 @@ class Instances:
     def _resolve(self, instances: Iterable[BoundInstance | str]) -> list[BoundInstance]:
         given = list(instances)
         if not given:
-            raise InputError("No instances were named.", next_step="give ids, or instances of cloud.instances")
+            raise InputError(
+                "No instances were named.", next_step="give ids, or instances of cloud.instances"
+            )
         names = [item for item in given if isinstance(item, str)]
         known = {key: vm for vm in (self.all() if names else []) for key in (vm.instance_id, vm.name)}
         chosen: dict[str, BoundInstance] = {}
@@ -364,19 +430,21 @@ class Instances:
             chosen[vm.instance_id] = vm
         return list(chosen.values())
 
-    def _attach_change(self, name: str, vms: Sequence[BoundInstance]) -> Change:
+    def attach_change(self, name: str, vms: Sequence[BoundInstance]) -> Change:
         account = self._context.preflight.account_id
         role = f"role/{name}"
-        needs = [Need("ecs:AttachInstanceRamRole", vm._arn()) for vm in vms]
+        needs = [Need("ecs:AttachInstanceRamRole", vm.arn()) for vm in vms]
         needs += [
             Need("ecs:AttachInstanceRamRole", f"acs:ram:{region}:{account}:{role}")
             for region in dict.fromkeys(vm.region_id for vm in vms)
         ]
-        needs.append(Need("ram:PassRole", f"acs:ram:*:{account}:{role}", (("acs:Service", "ecs.aliyuncs.com"),)))
+        needs.append(
+            Need("ram:PassRole", f"acs:ram:*:{account}:{role}", (("acs:Service", "ecs.aliyuncs.com"),))
+        )
         return Change(f"attach role {name} to {_listed(vms)}", tuple(needs))
 
-    def _detach_change(self, vms: Sequence[BoundInstance]) -> Change:
-        needs = tuple(Need("ecs:DetachInstanceRamRole", vm._arn()) for vm in vms)
+    def detach_change(self, vms: Sequence[BoundInstance]) -> Change:
+        needs = tuple(Need("ecs:DetachInstanceRamRole", vm.arn()) for vm in vms)
         return Change(f"detach the role of {_listed(vms)}", needs)
 
     def attach(
@@ -403,11 +471,11 @@ class Instances:
                     next_step="narrow the role's own policy instead",
                 )
         vms = self._resolve(instances)
-        self._context.before(self._attach_change(name, vms))
+        self._context.before(self.attach_change(name, vms))
         _trusted_role(self._context, name)
-        return self._attach(name, vms, policy, progress, cancel)
+        return self.attach_unchecked(name, vms, policy, progress, cancel)
 
-    def _attach(
+    def attach_unchecked(
         self,
         name: str,
         vms: Sequence[BoundInstance],
@@ -419,7 +487,8 @@ class Instances:
 
         def call(region_id: str, batch: Sequence[BoundInstance]) -> list[ItemResult]:
             entries = [
-                context.ledger.intend("attachment", vm.instance_id, role=name, region_id=region_id) for vm in batch
+                context.ledger.intend("attachment", vm.instance_id, role=name, region_id=region_id)
+                for vm in batch
             ]
             try:
                 answer = context.calls.ecs(
@@ -430,7 +499,7 @@ class Instances:
                     policy=session_policy or None,
                 )
             except ServiceError as error:
-                if error.status:  # refused: nothing was attached
+                if not isinstance(error, ServerFault):  # refused: nothing was attached
                     for entry in entries:
                         context.ledger.failed(entry)
                 raise
@@ -452,10 +521,10 @@ class Instances:
     ) -> BatchResult:
         """Take the role from any number of instances, a hundred a call."""
         vms = self._resolve(instances)
-        self._context.before(self._detach_change(vms))
-        return self._detach(vms, progress, cancel)
+        self._context.before(self.detach_change(vms))
+        return self.detach_unchecked(vms, progress, cancel)
 
-    def _detach(
+    def detach_unchecked(
         self,
         vms: Sequence[BoundInstance],
         progress: Callable[[int, int], None] | None = None,
@@ -487,14 +556,17 @@ class Instances:
         for vm in vms:
             by_region.setdefault(vm.region_id, []).append(vm)
         batches = [
-            (region, group[i : i + BATCH]) for region, group in by_region.items() for i in range(0, len(group), BATCH)
+            (region, group[i : i + BATCH])
+            for region, group in by_region.items()
+            for i in range(0, len(group), BATCH)
         ]
         results: dict[str, ItemResult] = {}
         done = 0
         for region_id, batch in batches:
             if cancel is not None and cancel():
                 results |= {
-                    vm.instance_id: ItemResult(vm.instance_id, False, "Cancelled", "not tried: cancelled") for vm in batch
+                    vm.instance_id: ItemResult(vm.instance_id, False, "Cancelled", "not tried: cancelled")
+                    for vm in batch
                 }
             else:
                 try:
@@ -504,7 +576,8 @@ class Instances:
                         raise
                     # The other batches are still worth trying; this one's failure is told item by item.
                     items = [
-                        ItemResult(vm.instance_id, False, error.code, error.message, error.request_id) for vm in batch
+                        ItemResult(vm.instance_id, False, error.code, error.message, error.request_id)
+                        for vm in batch
                     ]
                 results |= {item.instance_id: item for item in items}
                 for vm in batch:
@@ -536,19 +609,15 @@ class Instances:
         ]
 
     def __repr__(self) -> str:
-        from ..render import text_table
-
         return text_table(self._HEAD, self._rows()) or "no instances"
 
     def _repr_html_(self) -> str:
-        from ..render import html_table
-
         return html_table(self._HEAD, self._rows(), title="Instances", empty="no instances")
 
 
 def _key(vm: BoundInstance) -> str:
     try:
-        return vm._provider_key()
+        return vm.provider_key()
     except InputError:
         return ""
 
@@ -559,7 +628,7 @@ def _listed(vms: Sequence[BoundInstance]) -> str:
 
 
 def _role_name(role: BoundRole | str) -> str:
-    return check_role_name(role) if isinstance(role, str) else role.name
+    return role.name if isinstance(role, BoundRole) else check_role_name(role)
 
 
 def _trusted_role(context: Context, name: str) -> None:
@@ -567,7 +636,8 @@ def _trusted_role(context: Context, name: str) -> None:
     from .roles import Roles
 
     try:
-        role = Roles(context)[name]
+        with context.calls.checking():
+            role = Roles(context)[name]
     except AccessDenied:
         return
     if not role.trusts_ecs:

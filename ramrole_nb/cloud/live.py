@@ -47,7 +47,7 @@ class LiveCredentials:
         trouble = ""
         try:
             found = self._chain().get_credentials()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the chain raises many kinds, all meaning: no credential
             trouble = redact(error)
         else:
             self.provider_name = found.get_provider_name()

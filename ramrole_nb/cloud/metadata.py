@@ -27,7 +27,7 @@ from ..errors import (
     nearest,
 )
 from ..models import StsCredentials, parse_time
-from ..redact import MASK, remember
+from ..redact import MASK, Secret, redact, remember
 
 __all__ = ["HARDENED", "MODES", "NORMAL", "MetadataClient", "MetadataStep"]
 
@@ -36,9 +36,14 @@ MODES = (HARDENED, NORMAL)
 
 _HOST = "100.100.100.200"
 _TTL_HEADER = "X-aliyun-ecs-metadata-token-ttl-seconds"
-_TOKEN_HEADER = "X-aliyun-ecs-metadata-token"
+_TOKEN_HEADER = "X-aliyun-ecs-metadata-token"  # noqa: S105 - a header's name
+_TIMES = ("Expiration", "LastUpdated")
+_FIELDS = ("AccessKeyId", "AccessKeySecret", "SecurityToken", "Expiration")
 _CREDENTIALS = "/latest/meta-data/ram/security-credentials/"
 MAX_TTL = 21_600
+# Seconds. Off the instance nothing answers at all, so connecting gives up soon; a slow answer is waited for: a background
+# refresh has half an hour.
+_CONNECT_TIMEOUT, _ANSWER_TIMEOUT = 3.0, 10.0
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class MetadataClient:
     """Asks one instance's metadata service.
 
     `proxy`: the sandbox's proxy of that instance (empty: 100.100.100.200 itself, which only works on the instance);
-    `timeout` in seconds for connecting and for each answer; `record` is told every step.
+    `timeout` in seconds for connecting and for each answer (None: 3 and 10); `record` is told every step.
     """
 
     def __init__(
@@ -72,7 +77,7 @@ class MetadataClient:
         proxy: str = "",
         *,
         instance_id: str = "",
-        timeout: float = 3.0,
+        timeout: float | None = None,
         record: Callable[[MetadataStep], None] | None = None,
     ) -> None:
         self._proxy = urlsplit(proxy) if proxy else None
@@ -90,15 +95,22 @@ class MetadataClient:
         """Ask for a token valid `ttl` seconds (1 to 21600). Raises TokenRefused, MetadataUnreachable, InputError."""
         if isinstance(ttl, bool) or not isinstance(ttl, int) or not 1 <= ttl <= MAX_TTL:
             raise InputError(
-                f"A metadata token's validity is 1 to {MAX_TTL} seconds, not {ttl!r}.", next_step="for example: token(ttl=300)"
+                f"A metadata token's validity is 1 to {MAX_TTL} seconds, not {ttl!r}.",
+                next_step="for example: token(ttl=300)",
             )
         status, text = self.request("PUT", "/latest/api/token", {_TTL_HEADER: str(ttl)}, secret_answer=True)
         if status == 200:
             return text
         reasons = {
             400: ("the validity was refused", "give 1 to 21600 seconds"),
-            403: ("metadata is disabled on the instance, or the request was forwarded by a proxy", "check both"),
-            404: ("the metadata service here does not know tokens", "use normal mode, or update the instance"),
+            403: (
+                "metadata is disabled on the instance, or the request was forwarded by a proxy",
+                "check both",
+            ),
+            404: (
+                "the metadata service here does not know tokens",
+                "use normal mode, or update the instance",
+            ),
         }
         reason, step = reasons.get(status, ("the metadata service failed", "try again in a moment"))
         raise TokenRefused(f"No metadata token: HTTP {status}.", status=status, reason=reason, next_step=step)
@@ -106,7 +118,10 @@ class MetadataClient:
     def get(self, path: str, token: str = "") -> str:
         """Read one metadata item, e.g. `meta-data/region-id`; without a token: normal mode. Raises MetadataError."""
         full = path if path.startswith("/") else f"/latest/{path}"
-        status, text = self.request("GET", full, {_TOKEN_HEADER: token} if token else {})
+        secret = re.fullmatch(_CREDENTIALS + "[^/]+", full, re.I) is not None
+        status, text = self.request(
+            "GET", full, {_TOKEN_HEADER: token} if token else {}, secret_answer=secret
+        )
         if status == 200:
             return text
         raise self._refusal(status, full, bool(token))
@@ -133,7 +148,10 @@ class MetadataClient:
         HardenedOnly, TokenRefused, MetadataUnreachable.
         """
         if mode not in MODES:
-            raise InputError(f"There is no mode {mode!r}.{nearest(mode, MODES)}", next_step=f"the modes: {', '.join(MODES)}")
+            raise InputError(
+                f"There is no mode {mode!r}.{nearest(str(mode), MODES)}",
+                next_step=f"the modes: {', '.join(MODES)}",
+            )
         token = self.token() if mode == HARDENED else ""
         name = role_name or self.role_name(token)
         headers = {_TOKEN_HEADER: token} if token else {}
@@ -152,8 +170,10 @@ class MetadataClient:
 
     def _parse(self, text: str, name: str, mode: str) -> StsCredentials:
         try:
-            found: dict[str, Any] = json.loads(text)
+            found: Any = json.loads(text)
         except ValueError:
+            found = {}
+        if not isinstance(found, dict):
             found = {}
         if found.get("Code") != "Success":
             raise MetadataError(
@@ -162,21 +182,27 @@ class MetadataClient:
                 reason=str(found.get("Message", "")),
                 next_step="check the role's trust policy: it must name ecs.aliyuncs.com",
             )
+        bad = [field for field in _FIELDS if not isinstance(found.get(field), str) or not found[field]]
         try:
-            return StsCredentials(
-                access_key_id=found["AccessKeyId"],
-                access_key_secret=found["AccessKeySecret"],
-                security_token=found["SecurityToken"],
-                expiration=parse_time(found["Expiration"]),
-                last_updated=parse_time(found["LastUpdated"]) if found.get("LastUpdated") else None,
-                role_name=name,
-                instance_id=self.instance_id,
-                mode=mode,
+            times = {field: parse_time(str(found[field])) for field in _TIMES if found.get(field)}
+        except ValueError:
+            bad.append("a time that is none")
+        if bad:
+            del found  # a debugger would show it with the traceback
+            raise MetadataError(
+                f"The credential of {name!r} is incomplete: {', '.join(bad)}.",
+                status=200,
+                next_step="try again in a moment",
             )
-        except (KeyError, ValueError) as error:
-            missing = str(error)
-        raise MetadataError(
-            f"The credential of {name!r} is incomplete: {missing}.", status=200, next_step="try again in a moment"
+        return StsCredentials(
+            access_key_id=found["AccessKeyId"],
+            access_key_secret=found["AccessKeySecret"],
+            security_token=found["SecurityToken"],
+            expiration=times["Expiration"],
+            last_updated=times.get("LastUpdated"),
+            role_name=name,
+            instance_id=self.instance_id,
+            mode=mode,
         )
 
     # -- one request -----------------------------------------------------------------------------------------
@@ -191,22 +217,23 @@ class MetadataClient:
             target = f"http://{_HOST}{path}"
         else:
             host, port, target = _HOST, 80, path
-        connection = http.client.HTTPConnection(host, port, timeout=self.timeout)
-        sent = {"Host": _HOST, **headers}
-        if self._proxy is not None and self._proxy.username:
-            user = f"{unquote(self._proxy.username)}:{unquote(self._proxy.password or '')}"
-            sent["Proxy-Authorization"] = "Basic " + base64.b64encode(user.encode()).decode()
+        connection = http.client.HTTPConnection(host, port, timeout=self.timeout or _CONNECT_TIMEOUT)
         trouble, status, text = "", 0, ""
         try:
-            connection.request(method, target, headers=sent)
+            connection.connect()
+            connection.sock.settimeout(self.timeout or _ANSWER_TIMEOUT)
+            connection.request(method, target, headers={"Host": _HOST, **self._proxy_user(), **headers})
             response = connection.getresponse()
             status, text = response.status, response.read(1 << 20).decode("utf-8", "replace")
+            if response.length:
+                trouble = "its answer was cut off"
         except (OSError, http.client.HTTPException) as error:
             trouble = f"{type(error).__name__}: {error}".rstrip(": ")
         finally:
             connection.close()
         if secret_answer and status == 200:
             remember(*re.findall(r'"(?:AccessKeySecret|SecurityToken)"\s*:\s*"([^"]+)"', text) or [text])
+            text = Secret(text)
         self._note(method, path, headers, status, MASK if secret_answer and status == 200 else text, started)
         if trouble or (status in (407, 502, 504) and self._proxy is not None):
             raise MetadataUnreachable(
@@ -220,11 +247,19 @@ class MetadataClient:
             )
         return status, text
 
+    def _proxy_user(self) -> dict[str, str]:
+        """Return the header that tells the sandbox which instance is asking."""
+        if self._proxy is None or not self._proxy.username:
+            return {}
+        user = f"{unquote(self._proxy.username)}:{unquote(self._proxy.password or '')}"
+        return {"Proxy-Authorization": "Basic " + base64.b64encode(user.encode()).decode()}
+
     def _note(
         self, method: str, path: str, headers: dict[str, str], status: int, answer: str, started: float
     ) -> None:
         shown = tuple((n, "$TOKEN" if n == _TOKEN_HEADER else v) for n, v in headers.items())
-        step = MetadataStep(method, path, shown, status, answer[:2_000], round((time.perf_counter() - started) * 1000, 2))
+        ms = round((time.perf_counter() - started) * 1000, 2)
+        step = MetadataStep(method, path, shown, status, redact(answer[:2_000]), ms)
         self.steps.append(step)
         del self.steps[:-200]
         if self._record is not None:
@@ -247,6 +282,8 @@ class MetadataClient:
             )
         if status == 404:
             return MetadataError(
-                f"There is no metadata at {path}.", status=404, next_step="read the folder above it, with a slash at its end"
+                f"There is no metadata at {path}.",
+                status=404,
+                next_step="read the folder above it, with a slash at its end",
             )
         return MetadataError(f"The metadata service answered HTTP {status} for {path}.", status=status)

@@ -6,6 +6,7 @@ to new accounts), https://alibabacloud.com/help/en/oss/user-guide/regions-and-en
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import threading
@@ -14,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
-from ..errors import AccessDenied, BadSignature, InputError, NotFound, ServiceError, nearest
+from ..errors import AccessDenied, BadSignature, InputError, NotFound, nearest
 from ..models import BucketInfo, ObjectInfo, StsCredentials
+from ..render import html_card, html_table, text_table
 from .calls import Calls
 from .context import Change, Context
 from .sdk import oss_bucket, oss_service
@@ -29,6 +31,8 @@ __all__ = ["BoundBucket", "Buckets", "DownloadedFile", "Listing"]
 
 T = TypeVar("T")
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+# Expired by the service's clock; or of a sandbox that was put back since, by a terminal.
+_CREDENTIAL_IS_OVER = ("SecurityTokenExpired", "InvalidSecurityToken", "InvalidAccessKeyId")
 _SHOWN_AS = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif"}
 # A picture larger than this would bloat the notebook that shows it.
 _MOST_SHOWN_BYTES = 4 * 1024 * 1024
@@ -46,8 +50,9 @@ class DownloadedFile(type(Path())):  # type: ignore[misc]
     verified: str = ""
     request_id: str = ""
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        text = f"{self} ({self.size:,} bytes, verified: {self.verified})"
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        shown = self.relative_to(Path.cwd()) if self.is_relative_to(Path.cwd()) else self
+        text = f"{shown} ({self.size:,} bytes, verified: {self.verified})"
         bundle: dict[str, Any] = {"text/plain": text}
         kind = _SHOWN_AS.get(self.suffix.lower())
         try:
@@ -85,22 +90,22 @@ class Listing:
         return rows + [[o.key, f"{o.size:,} bytes", o.last_modified, o.storage_class] for o in self.objects]
 
     def __repr__(self) -> str:
-        from ..render import text_table
-
         where = f"oss://{self.bucket}/{self.prefix}"
         return text_table(["key", "size", "modified", "class"], self._rows()) or f"nothing below {where}"
 
     def _repr_html_(self) -> str:
-        from ..render import html_table
-
         where = f"oss://{self.bucket}/{self.prefix}"
-        return html_table(["key", "size", "modified", "class"], self._rows(), title=where, empty="nothing here")
+        return html_table(
+            ["key", "size", "modified", "class"], self._rows(), title=where, empty="nothing here"
+        )
 
 
 class BoundBucket:
     """A bucket, and the identity its requests are signed with (the session's, or an instance's role)."""
 
-    def __init__(self, context: Context, name: str, info: BucketInfo | None = None, vm: BoundInstance | None = None) -> None:
+    def __init__(
+        self, context: Context, name: str, info: BucketInfo | None = None, vm: BoundInstance | None = None
+    ) -> None:
         self._context = context
         self.name = name
         self._info = info
@@ -134,7 +139,11 @@ class BoundBucket:
         """Return the oss2.Bucket behind this one, for whatever is not offered here."""
         with self._lock:
             if self._client is None:
-                proxy = self._context.endpoints.metadata_proxy(self._vm.instance_id) if self._vm is not None else ""
+                proxy = (
+                    self._context.endpoints.metadata_proxy(self._vm.instance_id)
+                    if self._vm is not None
+                    else ""
+                )
                 self._client = oss_bucket(
                     self._context.endpoints,
                     self._region,
@@ -145,7 +154,7 @@ class BoundBucket:
                 )
             return self._client
 
-    def _run(self, action: str, params: Mapping[str, Any], use: Callable[[Any], T]) -> T:
+    def run(self, action: str, params: Mapping[str, Any], use: Callable[[Any], T]) -> T:
         """Run a call; go once to the region the service names, and renew an expired credential once."""
         params = {"bucket": self.name, **params}
         try:
@@ -158,7 +167,7 @@ class BoundBucket:
             with self._lock:
                 self._region, self._client = found[1], None
         except BadSignature as error:
-            if error.code != "SecurityTokenExpired" or self._vm is None:
+            if error.code not in _CREDENTIAL_IS_OVER or self._vm is None:
                 raise
             self._vm.provider().refresh()
         return self._calls.oss(action, params, lambda: use(self.client()))
@@ -167,7 +176,7 @@ class BoundBucket:
 
     def info(self) -> BucketInfo:
         """Return what OSS tells of the bucket (oss:GetBucketInfo)."""
-        found = self._run("GetBucketInfo", {}, lambda bucket: bucket.get_bucket_info())
+        found = self.run("GetBucketInfo", {}, lambda bucket: bucket.get_bucket_info())
         return BucketInfo(
             name=found.name,
             region_id=found.location.removeprefix("oss-"),
@@ -190,13 +199,10 @@ class BoundBucket:
         token = ""
         while True:
             size = min(1000, limit - len(objects) - len(folders))
-            page = self._run(
-                "ListObjectsV2",
-                {"prefix": prefix, "delimiter": delimiter},
-                lambda bucket, t=token, n=size: bucket.list_objects_v2(
-                    prefix=prefix, delimiter=delimiter, continuation_token=t, max_keys=n
-                ),
+            ask = functools.partial(
+                _list_page, prefix=prefix, delimiter=delimiter, continuation_token=token, max_keys=size
             )
+            page = self.run("ListObjectsV2", {"prefix": prefix, "delimiter": delimiter}, ask)
             objects += [
                 ObjectInfo(
                     self.name,
@@ -216,7 +222,7 @@ class BoundBucket:
     def head(self, key: str) -> ObjectInfo:
         """Return an object's metadata (oss:GetObject)."""
         _check_key(key)
-        found = self._run("HeadObject", {"key": key}, lambda bucket: bucket.head_object(key))
+        found = self.run("HeadObject", {"key": key}, lambda bucket: bucket.head_object(key))
         return ObjectInfo(
             self.name,
             key,
@@ -248,7 +254,7 @@ class BoundBucket:
         from .transfer import download
 
         _check_key(key)
-        result = self._run(
+        result = self.run(
             "GetObject",
             {"key": key},
             lambda bucket: download(bucket, key, to, overwrite=overwrite, progress=progress, cancel=cancel),
@@ -258,12 +264,16 @@ class BoundBucket:
         path.verified, path.request_id = result.verified, result.request_id
         return path
 
-    def start_download(self, key: str, to: str | os.PathLike[str] | None = None, *, overwrite: bool = False) -> Job[DownloadedFile]:
+    def start_download(
+        self, key: str, to: str | os.PathLike[str] | None = None, *, overwrite: bool = False
+    ) -> Job[DownloadedFile]:
         """Download in the background: a Job with progress, cancel and result."""
         from ..jobs import Job, JobContext
 
         def work(job: JobContext) -> DownloadedFile:
-            return self.download(key, to, overwrite=overwrite, progress=job.progress, cancel=lambda: job.cancelled)
+            return self.download(
+                key, to, overwrite=overwrite, progress=job.progress, cancel=lambda: job.cancelled
+            )
 
         return Job.run(work, name=f"download {key}")
 
@@ -285,13 +295,15 @@ class BoundBucket:
 
         if not key:
             if not isinstance(source, (str, os.PathLike)):
-                raise InputError("Bytes have no name: say which key they get.", next_step="upload(data, 'folder/name.txt')")
+                raise InputError(
+                    "Bytes have no name: say which key they get.", next_step="upload(data, 'folder/name.txt')"
+                )
             key = Path(source).name
         _check_key(key)
         context = self._context
         context.before(Change(f"upload oss://{self.name}/{key}"))
         with context.creating("object", key, bucket=self.name, region_id=self._region):
-            return self._run(
+            return self.run(
                 "PutObject",
                 {"key": key},
                 lambda bucket: upload(
@@ -309,7 +321,7 @@ class BoundBucket:
         """Delete an object; one that is not there is no error (oss:DeleteObject)."""
         _check_key(key)
         self._context.before(Change(f"delete oss://{self.name}/{key}"))
-        self._run("DeleteObject", {"key": key}, lambda bucket: bucket.delete_object(key))
+        self.run("DeleteObject", {"key": key}, lambda bucket: bucket.delete_object(key))
         self._context.gone("object", key, bucket=self.name)
 
     def held_credentials(self) -> StsCredentials | None:
@@ -321,10 +333,17 @@ class BoundBucket:
         return f"Bucket {self.name} in {self._region}{who}, at {self.endpoint}"
 
     def _repr_html_(self) -> str:
-        from ..render import html_card
-
-        who = f"the role on {self._vm.name or self._vm.instance_id}" if self._vm is not None else self._context.calls.caller
-        facts = [("region", self._region), ("endpoint", self.endpoint), ("signed by", who), ("signature", "V4")]
+        who = (
+            f"the role on {self._vm.name or self._vm.instance_id}"
+            if self._vm is not None
+            else self._context.calls.caller
+        )
+        facts = [
+            ("region", self._region),
+            ("endpoint", self.endpoint),
+            ("signed by", who),
+            ("signature", "V4"),
+        ]
         return html_card(f"Bucket {self.name}", facts)
 
 
@@ -341,13 +360,9 @@ class Buckets:
         found: list[BucketInfo] = []
         marker = ""
         while True:
-            page = context.calls.oss(
-                "ListBuckets",
-                {},
-                lambda m=marker: oss_service(
-                    context.endpoints, context.region_id, context.calls.provider
-                ).list_buckets(marker=m, max_keys=100),
-            )
+            service = oss_service(context.endpoints, context.region_id, context.calls.provider)
+            ask = functools.partial(service.list_buckets, marker=marker, max_keys=100)
+            page = context.calls.oss("ListBuckets", {}, ask)
             found += [
                 BucketInfo(
                     row.name,
@@ -377,8 +392,9 @@ class Buckets:
             )
         if self._known is None or name not in self._known:
             try:
-                self.all()
-            except ServiceError:  # no right to list them: the service itself will say where the bucket is
+                with self._context.calls.checking():
+                    self.all()
+            except AccessDenied:  # no right to list them: the service itself will say where the bucket is
                 return BoundBucket(self._context, name)
         known = self._known or {}
         if name not in known:
@@ -397,26 +413,34 @@ class Buckets:
         return [[info.name, info.region_id, info.storage_class, info.created] for info in self.all()]
 
     def __repr__(self) -> str:
-        from ..render import text_table
-
         return text_table(["bucket", "region", "class", "created"], self._rows()) or "no buckets"
 
     def _repr_html_(self) -> str:
-        from ..render import html_table
-
-        return html_table(["bucket", "region", "class", "created"], self._rows(), title="Buckets", empty="no buckets")
+        return html_table(
+            ["bucket", "region", "class", "created"], self._rows(), title="Buckets", empty="no buckets"
+        )
 
 
 def _moment(seconds: Any) -> str:
     import time
 
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds)) if isinstance(seconds, (int, float)) else str(seconds or "")
+    return (
+        time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+        if isinstance(seconds, (int, float))
+        else str(seconds or "")
+    )
+
+
+def _list_page(bucket: Any, **how: Any) -> Any:
+    return bucket.list_objects_v2(**how)
 
 
 def _check_key(key: str) -> None:
     if not isinstance(key, str) or not key:
         raise InputError("An object needs a key.", next_step="for example 'testfolder/example.png'")
     if key.startswith(("/", "\\")):
-        raise InputError(f"A key does not begin with a slash: {key!r}.", next_step=f"try {key.lstrip('/' + chr(92))!r}")
+        raise InputError(
+            f"A key does not begin with a slash: {key!r}.", next_step=f"try {key.lstrip('/' + chr(92))!r}"
+        )
     if len(key.encode()) > 1023:
         raise InputError("A key has at most 1023 bytes.", next_step="shorten it")

@@ -12,7 +12,15 @@ from dataclasses import dataclass, field
 
 from ..errors import PreflightRefused, ServiceError
 from ..models import CallerIdentity
-from ..policy import Decision, MalformedPolicyDocument, NamedDocument, Outcome, Request, evaluate, parse_policy
+from ..policy import (
+    Decision,
+    MalformedPolicyDocument,
+    NamedDocument,
+    Outcome,
+    Request,
+    evaluate,
+    parse_policy,
+)
 from .calls import Calls
 
 __all__ = ["Need", "Preflight"]
@@ -69,7 +77,8 @@ class Preflight:
     def _caller(self) -> _Own:
         with self._lock:
             if self._own is None or time.monotonic() - self._read_at > _KEEP_SECONDS:
-                self._own = self._read()
+                with self._calls.checking():
+                    self._own = self._read()
                 self._read_at = time.monotonic()
             return self._own
 
@@ -104,7 +113,9 @@ class Preflight:
         for policy in listed:
             name, kind = policy["PolicyName"], policy["PolicyType"]
             try:
-                text = self._calls.ram("GetPolicy", policy_name=name, policy_type=kind)["DefaultPolicyVersion"]
+                text = self._calls.ram("GetPolicy", policy_name=name, policy_type=kind)[
+                    "DefaultPolicyVersion"
+                ]
                 document = parse_policy(text["PolicyDocument"])
             except ServiceError as error:
                 own.unread.append(f"the policy {name} ({error.code})")
@@ -148,12 +159,12 @@ class Preflight:
                 next_step=f"have {names} granted to {own.identity.name}, or connect as someone who may",
             )
         if unsure:
-            note = f"cannot tell whether {own.identity.name} may {what} ({', '.join(unsure)}): could not read "
+            note = (
+                f"cannot tell whether {own.identity.name} may {what} ({', '.join(unsure)}): could not read "
+            )
             self.notes.append(note + "; ".join(own.unread or ["a condition"]))
 
     def forget(self) -> None:
         """Read the caller's policies anew at the next check."""
         with self._lock:
             self._own = None
-
-

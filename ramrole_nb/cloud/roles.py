@@ -22,15 +22,19 @@ from ..policy import (
     trust_for_service,
     trusts_service,
 )
+from ..render import html_card, html_table, text_card, text_table
 from .context import Change, Context
 from .preflight import Need
 
 __all__ = ["BoundRole", "Roles", "check_role_name"]
 
 
+_ROLE_NAME = re.compile(r"[A-Za-z0-9.\-]{1,64}")
+
+
 def check_role_name(name: str) -> str:
     """Return a legal role name: 1 to 64 letters, digits, `.` and `-`. Raises InputError."""
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9.\-]{1,64}", name):
+    if not isinstance(name, str) or not _ROLE_NAME.fullmatch(name):
         hint = re.sub(r"[^A-Za-z0-9.\-]+", "-", str(name)).strip("-")[:64]
         raise InputError(
             f"{name!r} is no role name.",
@@ -55,7 +59,7 @@ def _document_text(document: str | Mapping[str, Any], kind: str) -> str:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BoundRole(Role):
     """A role of the session's account, with what can be done with it."""
 
@@ -86,15 +90,19 @@ class BoundRole(Role):
         A document becomes a custom policy named `<Role>-<8 hex of its content>`, so granting it again changes nothing.
         Returns the policy. Raises InputError, PreflightRefused, NotFound, AccessDenied.
         """
-        if isinstance(policy, Mapping) or policy.lstrip().startswith("{"):
+        if isinstance(policy, Mapping) or (isinstance(policy, str) and policy.lstrip().startswith("{")):
             found = self._custom_policy(_document_text(policy, "identity"))
         else:
             found = self._named_policy(policy)
-        if any((held.name, held.type) == (found.name, found.type) for held in self.policies()):
-            return found
         context = self.context
+        with context.calls.checking():
+            held = self.policies()
+        if any((policy.name, policy.type) == (found.name, found.type) for policy in held):
+            return found
         arn = self._policy_arn(found.name, found.type)
-        context.before(Change(f"grant {found.name} to role {self.name}", self._needs("ram:AttachPolicyToRole", arn)))
+        context.before(
+            Change(f"grant {found.name} to role {self.name}", self._needs("ram:AttachPolicyToRole", arn))
+        )
         with context.creating("grant", found.name, role=self.name, policy_type=found.type):
             context.calls.ram(
                 "AttachPolicyToRole", policy_type=found.type, policy_name=found.name, role_name=self.name
@@ -102,7 +110,7 @@ class BoundRole(Role):
         return found
 
     def _named_policy(self, name: str) -> Policy:
-        if not re.fullmatch(r"[A-Za-z0-9\-]{1,128}", name):
+        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9\-]{1,128}", name):
             raise InputError(
                 f"{name!r} is neither a policy name nor a policy document.",
                 reason="a policy name is 1 to 128 letters, digits and '-'; a document begins with {",
@@ -110,11 +118,18 @@ class BoundRole(Role):
             )
         for kind in ("System", "Custom"):
             try:
-                found = self.context.calls.ram("GetPolicy", policy_name=name, policy_type=kind)
+                with self.context.calls.checking():
+                    found = self.context.calls.ram("GetPolicy", policy_name=name, policy_type=kind)
             except NotFound:
                 continue
             document = found.get("DefaultPolicyVersion", {}).get("PolicyDocument", "")
-            return Policy(name, kind, found["Policy"].get("Description", ""), found["Policy"]["DefaultVersion"], document)
+            return Policy(
+                name,
+                kind,
+                found["Policy"].get("Description", ""),
+                found["Policy"]["DefaultVersion"],
+                document,
+            )
         names = [p.name for p in Roles(self.context).policies()]
         raise NotFound(
             f"There is no policy {name!r}.{nearest(name, names)}",
@@ -136,7 +151,8 @@ class BoundRole(Role):
         name = f"{self.name.replace('.', '-')[:119]}-{digest}"
         context = self.context
         try:
-            found = context.calls.ram("GetPolicy", policy_name=name, policy_type="Custom")
+            with context.calls.checking():
+                found = context.calls.ram("GetPolicy", policy_name=name, policy_type="Custom")
         except NotFound:
             pass
         else:
@@ -168,7 +184,7 @@ class BoundRole(Role):
         held = {policy.name: policy for policy in self.policies()}
         if name not in held:
             raise NotFound(
-                f"Role {self.name} does not hold {name!r}.{nearest(name, held)}",
+                f"Role {self.name} does not hold {name!r}.{nearest(str(name), held)}",
                 code="EntityNotExist.Role.Policy",
                 service="Ram",
                 action="DetachPolicyFromRole",
@@ -177,8 +193,12 @@ class BoundRole(Role):
             )
         policy, context = held[name], self.context
         arn = self._policy_arn(name, policy.type)
-        context.before(Change(f"revoke {name} from role {self.name}", self._needs("ram:DetachPolicyFromRole", arn)))
-        context.calls.ram("DetachPolicyFromRole", policy_type=policy.type, policy_name=name, role_name=self.name)
+        context.before(
+            Change(f"revoke {name} from role {self.name}", self._needs("ram:DetachPolicyFromRole", arn))
+        )
+        context.calls.ram(
+            "DetachPolicyFromRole", policy_type=policy.type, policy_name=name, role_name=self.name
+        )
         context.gone("grant", name, role=self.name)
 
     # -- trust -----------------------------------------------------------------------------------------------
@@ -191,7 +211,9 @@ class BoundRole(Role):
     def set_trust(self, document: str | Mapping[str, Any]) -> BoundRole:
         """Change the trust policy and return the role as it is now."""
         text = _document_text(document, "trust")
-        self.context.before(Change(f"change the trust policy of role {self.name}", self._needs("ram:UpdateRole")))
+        self.context.before(
+            Change(f"change the trust policy of role {self.name}", self._needs("ram:UpdateRole"))
+        )
         self.context.calls.ram("UpdateRole", role_name=self.name, new_assume_role_policy_document=text)
         return replace(self, trust_policy=text)
 
@@ -215,14 +237,20 @@ class BoundRole(Role):
         context.calls.ram("DeleteRole", role_name=self.name)
         context.gone("role", self.name)
 
-    def _repr_html_(self) -> str:
-        from ..render import html_card
+    def __repr__(self) -> str:
+        return text_card(f"Role {self.name}", self._facts())
 
+    def _repr_html_(self) -> str:
         return html_card(f"Role {self.name}", self._facts())
 
     def _facts(self) -> list[tuple[str, str]]:
         trusted = "ECS (ecs.aliyuncs.com)" if self.trusts_ecs else "not ECS: instances cannot have it"
-        return [("ARN", self.arn), ("trusts", trusted), ("created", self.created), ("description", self.description)]
+        return [
+            ("ARN", self.arn),
+            ("trusts", trusted),
+            ("created", self.created),
+            ("description", self.description),
+        ]
 
 
 class Roles:
@@ -262,9 +290,11 @@ class Roles:
             raise InputError("A description has at most 1024 characters.", next_step="shorten it")
         if not 3600 <= max_session_duration <= 43_200:
             raise InputError(
-                f"A session lasts 3600 to 43200 seconds, not {max_session_duration}.", next_step="leave it out for 3600"
+                f"A session lasts 3600 to 43200 seconds, not {max_session_duration}.",
+                next_step="leave it out for 3600",
             )
-        existing = self.get(name)
+        with self._context.calls.checking():
+            existing = self.get(name)
         if existing is not None:
             if same_meaning(existing.trust_policy, text):
                 return existing
@@ -286,8 +316,7 @@ class Roles:
         if max_session_duration != 3600:
             params["max_session_duration"] = max_session_duration
         if context.tags:
-            params["tag"] = [{"Key": key, "Value": value} for key, value in context.tags.items()]
-            params["tag"] = json.dumps(params["tag"])
+            params["tag"] = [{"key": key, "value": value} for key, value in context.tags.items()]
         with context.creating("role", name):
             found = context.calls.ram("CreateRole", **params)
         return self._bound({"AssumeRolePolicyDocument": text, **found["Role"]})
@@ -314,7 +343,7 @@ class Roles:
         return role
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and self.get(name) is not None
+        return isinstance(name, str) and bool(_ROLE_NAME.fullmatch(name)) and self.get(name) is not None
 
     def __iter__(self) -> Iterator[BoundRole]:
         marker: str | None = None
@@ -331,7 +360,9 @@ class Roles:
         found: list[Policy] = []
         marker: str | None = None
         while True:
-            answer = self._context.calls.ram("ListPolicies", policy_type=kind or None, max_items=1000, marker=marker)
+            answer = self._context.calls.ram(
+                "ListPolicies", policy_type=kind or None, max_items=1000, marker=marker
+            )
             for row in answer.get("Policies", {}).get("Policy", []):
                 policy = Policy(
                     row["PolicyName"],
@@ -350,11 +381,7 @@ class Roles:
         return [[role.name, role.description, role.created] for role in self]
 
     def __repr__(self) -> str:
-        from ..render import text_table
-
         return text_table(["role", "description", "created"], self._rows()) or "no roles yet"
 
     def _repr_html_(self) -> str:
-        from ..render import html_table
-
         return html_table(["role", "description", "created"], self._rows(), title="Roles")

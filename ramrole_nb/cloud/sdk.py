@@ -60,11 +60,15 @@ def snake(action: str) -> str:
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in action).lstrip("_")
 
 
-def make_client(product: str, endpoints: Endpoints, region_id: str, credential: Any) -> tuple[Any, ModuleType]:
+def make_client(
+    product: str, endpoints: Endpoints, region_id: str, credential: Any
+) -> tuple[Any, ModuleType]:
     """Return (client, models module) of `Ram`, `Ecs` or `Sts`; `credential` is a credentials client of the SDK."""
     models = load("alibabacloud_tea_openapi.models")
     client_module = load(f"{_PACKAGES[product]}.client")
-    endpoint = {"Ram": endpoints.ram, "Ecs": endpoints.ecs(region_id), "Sts": endpoints.sts(region_id)}[product]
+    endpoint = {"Ram": endpoints.ram, "Ecs": endpoints.ecs(region_id), "Sts": endpoints.sts(region_id)}[
+        product
+    ]
     config = models.Config(
         credential=credential,
         endpoint=endpoint,
@@ -96,7 +100,14 @@ def oss_service(endpoints: Endpoints, region_id: str, provider: Any) -> Any:
 
 
 def oss_bucket(
-    endpoints: Endpoints, region_id: str, name: str, provider: Any, *, internal: bool, proxy: str, session: Any = None
+    endpoints: Endpoints,
+    region_id: str,
+    name: str,
+    provider: Any,
+    *,
+    internal: bool,
+    proxy: str,
+    session: Any = None,
 ) -> Any:
     """Return an oss2.Bucket, V4-signed; `proxy` empty: the endpoints' own. Its CRC is off: transfers check their own."""
     oss2 = load("oss2")

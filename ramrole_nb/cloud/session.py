@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import MetadataError, RamroleError, SandboxError
 from ..models import CallerIdentity
+from ..render import html_card
 from .cleanup import CleanUp, clean_up, describe, planned
 from .context import Context
 from .credentials import forget_every_role
@@ -67,7 +68,10 @@ class Cloud:
 
     @property
     def here(self) -> BoundInstance:
-        """The ECS instance this program runs on. Raises MetadataUnreachable elsewhere; only this asks the metadata service."""
+        """The ECS instance this program runs on; only this asks the metadata service by itself.
+
+        Raises MetadataUnreachable elsewhere.
+        """
         client = MetadataClient(self._context.endpoints.metadata_proxy(""), timeout=1.0)
         try:
             token = client.token()
@@ -81,7 +85,9 @@ class Cloud:
     def sandbox(self) -> Any:
         """The sandbox's controls (knobs, journal). Raises SandboxError in a live session."""
         if self._sandbox is None:
-            raise SandboxError("This session is live: there is no sandbox to control.", next_step="rr.connect() for one")
+            raise SandboxError(
+                "This session is live: there is no sandbox to control.", next_step="rr.connect() for one"
+            )
         return self._sandbox
 
     @property
@@ -105,25 +111,32 @@ class Cloud:
             raise SandboxError(
                 "A live account is not reset.", next_step="cloud.clean_up() undoes what was created from here"
             )
+        gone = planned(self._context)  # of the world that is replaced
         self._reset(world)
-        for entry in planned(self._context):
+        for entry in gone:
             self._context.ledger.undone(entry)
         self._context.preflight.forget()
         forget_every_role()
         self.buckets = Buckets(self._context)
         return self
 
+    @property
+    def context(self) -> Context:
+        """The shared parts of the session, for what works on several of them."""
+        return self._context
+
     def __repr__(self) -> str:
         return f"{self.label}; signed by {self.provenance}"
 
     def _repr_html_(self) -> str:
-        from ..render import html_card
-
         facts = [("region", self.region_id), ("signed by", self.provenance)]
         try:
             facts.insert(0, ("account", self._context.preflight.account_id))
         except RamroleError as error:
             facts.append(("identity", error.what))
-        note = "Nothing here leaves this machine." if self._sandbox is not None else "Changes are shown before they are made."
+        note = (
+            "Nothing here leaves this machine."
+            if self._sandbox is not None
+            else "Changes are shown before they are made."
+        )
         return html_card(self.label, facts, note=note)
-

@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..redact import redact
+from ..render import html_table, text_table
 
 __all__ = ["Wire", "WireCall"]
+
+_HEAD = ("call", "status", "time", "signed by", "decided because")
 
 # Enough for any session a person reads; a long batch does not grow the kernel.
 _KEEP = 2_000
@@ -18,7 +21,11 @@ _KEEP = 2_000
 
 @dataclass(frozen=True)
 class WireCall:
-    """One call. `ms` is its duration; `caller` whose credential signed it; `decision` what the sandbox decided."""
+    """One call.
+
+    `ms` is its duration; `caller` whose credential signed it; `check` whether it only looked something up before a
+    change; `decision` what the sandbox decided.
+    """
 
     seq: int
     time: float
@@ -30,6 +37,7 @@ class WireCall:
     ms: float
     caller: str = ""
     error: str = ""
+    check: bool = False
     decision: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -58,6 +66,7 @@ class Wire:
         started: float,
         caller: str = "",
         error: str = "",
+        check: bool = False,
     ) -> None:
         """Add a call; `started` is a `time.perf_counter()` reading."""
         masked = {name: redact(value) for name, value in params.items() if value is not None}
@@ -66,7 +75,17 @@ class Wire:
             self._seq += 1
             self._calls.append(
                 WireCall(
-                    self._seq, time.time(), service, action, masked, status, request_id, round(ms, 1), caller, redact(error)
+                    self._seq,
+                    time.time(),
+                    service,
+                    action,
+                    masked,
+                    status,
+                    request_id,
+                    round(ms, 1),
+                    caller,
+                    redact(error),
+                    check,
                 )
             )
             del self._calls[:-_KEEP]
@@ -103,21 +122,28 @@ class Wire:
     def __len__(self) -> int:
         return len(self._calls)
 
-    def _rows(self) -> list[list[str]]:
+    def _rows(self, *, check: bool) -> list[list[str]]:
         rows = []
         for call in self.since(explain=True):
-            why = str(call.decision.get("because", "")) or call.error
-            rows.append([f"{call.service}:{call.action}", str(call.status), f"{call.ms:.0f} ms", call.caller, why])
+            if call.check == check:
+                why = str(call.decision.get("because", "")) or call.error
+                rows.append(
+                    [f"{call.service}:{call.action}", str(call.status), f"{call.ms:.0f} ms", call.caller, why]
+                )
         return rows
 
     def __repr__(self) -> str:
-        from ..render import text_table
-
-        return text_table(["call", "status", "time", "signed by", "decided because"], self._rows()) or "no calls yet"
+        table = text_table(_HEAD, self._rows(check=False)) or "no calls yet"
+        checks = len(self._rows(check=True))
+        return f"{table}\n({checks} look-ups before changes are left out)" if checks else table
 
     def _repr_html_(self) -> str:
-        from ..render import html_table
-
+        checks = self._rows(check=True)
         return html_table(
-            ["call", "status", "time", "signed by", "decided because"], self._rows(), title="On the wire"
+            _HEAD,
+            self._rows(check=False),
+            title="On the wire",
+            empty="no calls yet",
+            folded=checks,
+            folded_title=f"{len(checks)} look-ups before changes: does it exist already, and may the caller do it?",
         )

@@ -9,19 +9,22 @@ from .style import LINE, MUTED, TEXT
 
 __all__ = ["html_card", "text_card"]
 
+_LABEL = f"text-align:left;vertical-align:top;padding:2px 16px 2px 0;font-weight:normal;{MUTED}"
+_VALUE = "text-align:left;padding:2px 0;white-space:normal;overflow-wrap:anywhere"
+
 
 def html_card(title: str, facts: Sequence[tuple[str, str]], *, note: str = "") -> str:
     """Return a card; empty facts are left out."""
     rows = "".join(
-        f'<tr><th scope="row" style="text-align:left;vertical-align:top;padding:2px 16px 2px 0;font-weight:normal;'
-        f'{MUTED}">{escape(label)}</th><td style="text-align:left;padding:2px 0;white-space:normal">{escape(value)}</td></tr>'
+        f'<tr><th scope="row" style="{_LABEL}">{escape(label)}</th><td style="{_VALUE}">{escape(value)}</td></tr>'
         for label, value in facts
         if value
     )
     below = f'<p style="margin:6px 0 0;{MUTED}">{escape(note)}</p>' if note else ""
     return (
         f'<div style="border:{LINE};border-radius:4px;padding:8px 12px;margin:4px 0;max-width:60em;{TEXT}">'
-        f'<strong>{escape(title)}</strong><table style="border-collapse:collapse;{TEXT}"><tbody>{rows}</tbody></table>'
+        f"<strong>{escape(title)}</strong>"
+        f'<table style="border-collapse:collapse;margin:4px 0 0;{TEXT}"><tbody>{rows}</tbody></table>'
         f"{below}</div>"
     )
 

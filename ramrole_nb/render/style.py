@@ -5,4 +5,4 @@ from __future__ import annotations
 TEXT = "color:var(--jp-content-font-color1,inherit)"
 MUTED = "color:var(--jp-content-font-color2,inherit)"
 LINE = "1px solid var(--jp-border-color2,#bdbdbd)"
-CELL = f"text-align:left;vertical-align:top;padding:4px 12px 4px 0;border-bottom:{LINE};white-space:normal"
+CELL = f"text-align:left;vertical-align:top;padding:4px 12px 4px 0;border-bottom:{LINE}"

@@ -10,17 +10,38 @@ from .style import CELL, MUTED, TEXT
 __all__ = ["html_table", "text_table"]
 
 
-def html_table(head: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "", empty: str = "nothing yet") -> str:
-    """Return a table; no rows: a sentence saying so, never a blank."""
+# Longer cells may break; shorter ones stay in one line.
+_SHORT = 24
+
+
+def html_table(
+    head: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    title: str = "",
+    empty: str = "nothing yet",
+    folded: Sequence[Sequence[object]] = (),
+    folded_title: str = "",
+) -> str:
+    """Return a table; no rows: a sentence saying so, never a blank. `folded` rows are shown when their title is opened."""
     top = f"<p><strong>{escape(title)}</strong></p>" if title else ""
-    if not rows:
-        return f'<div style="{TEXT}">{top}<p style="{MUTED}">{escape(empty)}</p></div>'
+    main = _table(head, rows) if rows else f'<p style="{MUTED}">{escape(empty)}</p>'
+    more = ""
+    if folded:
+        more = f"<details><summary>{escape(folded_title)}</summary>{_table(head, folded)}</details>"
+    return f'<div style="overflow-x:auto;{TEXT}">{top}{main}{more}</div>'
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     heads = "".join(f'<th scope="col" style="{CELL}">{escape(name)}</th>' for name in head)
-    body = "".join(
-        "<tr>" + "".join(f'<td style="{CELL}">{escape(str(cell))}</td>' for cell in row) + "</tr>" for row in rows
-    )
-    table = f'<table style="border-collapse:collapse;{TEXT}"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>'
-    return f'<div style="overflow-x:auto;{TEXT}">{top}{table}</div>'
+    body = "".join("<tr>" + "".join(_cell(str(cell)) for cell in row) + "</tr>" for row in rows)
+    style = f"border-collapse:collapse;margin:0 0 4px;{TEXT}"
+    return f'<table style="{style}"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def _cell(text: str) -> str:
+    wrap = "nowrap" if len(text) <= _SHORT else "normal;overflow-wrap:anywhere"
+    return f'<td style="{CELL};white-space:{wrap}">{escape(text)}</td>'
 
 
 def text_table(head: Sequence[str], rows: Sequence[Sequence[object]], *, widest: int = 60) -> str:
@@ -30,6 +51,9 @@ def text_table(head: Sequence[str], rows: Sequence[Sequence[object]], *, widest:
     table = [[str(cell) for cell in head], *([str(cell) for cell in row] for row in rows)]
     table = [[cell if len(cell) <= widest else cell[: widest - 1] + "…" for cell in row] for row in table]
     widths = [max(len(row[i]) for row in table) for i in range(len(head))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    ]
     lines.insert(1, "  ".join("-" * width for width in widths))
     return "\n".join(lines)

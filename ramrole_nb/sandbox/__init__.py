@@ -11,7 +11,7 @@ import tempfile
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from ..errors import SandboxStartFailed
 from .client import AdminClient
@@ -38,7 +38,7 @@ class Sandbox:
         self._server: Server | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def start(self) -> Sandbox:
+    def start(self) -> Self:
         """Start it, and return once the port accepts."""
         if self._thread is not None:
             return self
@@ -53,7 +53,7 @@ class Sandbox:
                     self._server = Server(self.state, port=self._port, world=self._world)
                     self._loop = asyncio.get_running_loop()
                     await self._server.start()
-                except BaseException as error:
+                except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
                     failure.append(error)
                     ready.set()
                     return
@@ -80,7 +80,7 @@ class Sandbox:
         if self._temporary is not None:
             self._temporary.cleanup()
 
-    def __enter__(self) -> Sandbox:
+    def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(
@@ -90,7 +90,9 @@ class Sandbox:
 
     def _running(self) -> Server:
         if self._server is None or self._thread is None:
-            raise SandboxStartFailed("This sandbox is not started.", next_step="use it in a with block, or start() it")
+            raise SandboxStartFailed(
+                "This sandbox is not started.", next_step="use it in a with block, or start() it"
+            )
         return self._server
 
     @property

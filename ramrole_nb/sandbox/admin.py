@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import json
 from collections.abc import Callable
@@ -53,7 +54,7 @@ class Admin:
         if not hmac.compare_digest(ex.headers.get(ADMIN_HEADER, "").encode(), self._token.encode()):
             raise FrontError(403, "AdminTokenRefused", "The admin interface needs this run's token.")
         what = ex.path.removeprefix("/_sandbox/")
-        params = dict(parse_query(ex.query, plus_is_space=True))
+        params = dict(parse_query(ex.query))
         try:
             if ex.method == "GET" and what == "status":
                 return _json({"ok": True, **self._describe(), "knobs": self._knobs.all()})
@@ -97,10 +98,8 @@ class Admin:
         entries = self._journal.since(since)
         if not entries and wait > 0:
             self._grew.clear()
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._grew.wait(), wait)
-            except TimeoutError:
-                pass
             entries = self._journal.since(since)
         return _json({"entries": entries, "last": self._journal.last_seq()})
 

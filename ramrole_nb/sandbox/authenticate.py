@@ -72,7 +72,9 @@ class Authenticator:
 
     # -- OpenAPI ---------------------------------------------------------------------------------------------
 
-    def openapi(self, ex: Exchange, query: list[tuple[str, str]], form: list[tuple[str, str]], body: bytes) -> Principal:
+    def openapi(
+        self, ex: Exchange, query: list[tuple[str, str]], form: list[tuple[str, str]], body: bytes
+    ) -> Principal:
         """Verify an OpenAPI request. Raises OpenApiError as the gateway answers.
 
         Source: https://help.aliyun.com/document_detail/48054.html (error codes). The order of the checks is ours.
@@ -92,16 +94,25 @@ class Authenticator:
         ex.note(signature="ACS3-HMAC-SHA256")
         sent = acs3.parse_authorization(ex.headers["authorization"])
         if sent is None:
-            raise OpenApiError(400, "IncompleteSignature", "The request signature does not conform to standards.")
+            raise OpenApiError(
+                400, "IncompleteSignature", "The request signature does not conform to standards."
+            )
         key = self._openapi_key(sent.access_key_id)
         self._openapi_clock(ex.headers.get("x-acs-date", ""))
         self._openapi_token(key, ex.headers.get("x-acs-security-token", ""))
         must = {name for name in ex.headers if name.startswith("x-acs-")} | {"host"}
+        if body:
+            must |= {"content-type"} & set(ex.headers)  # it decides whether the body holds parameters
         unsigned = sorted(must - set(sent.signed_headers))
         body_hash = hashlib.sha256(body).hexdigest()
         text = acs3.string_to_sign(
             acs3.canonical_request(
-                ex.method, ex.path, query, ex.headers, sent.signed_headers, ex.headers.get("x-acs-content-sha256", "")
+                ex.method,
+                ex.path,
+                query,
+                ex.headers,
+                sent.signed_headers,
+                ex.headers.get("x-acs-content-sha256", ""),
             )
         )
         if unsigned:
@@ -110,8 +121,8 @@ class Authenticator:
                 "IncompleteSignature",
                 f"The request signature does not conform to standards. server string to sign is:{text}",
             )
-        good = hmac.compare_digest(acs3.sign(key.secret, text), sent.signature)
-        if not good or not hmac.compare_digest(ex.headers.get("x-acs-content-sha256", ""), body_hash):
+        good = _same(acs3.sign(key.secret, text), sent.signature)
+        if not good or not _same(ex.headers.get("x-acs-content-sha256", ""), body_hash):
             raise _openapi_mismatch(text)
         self._use_nonce(sent.access_key_id, ex.headers.get("x-acs-signature-nonce", ""))
         return key.principal
@@ -128,7 +139,7 @@ class Authenticator:
         self._openapi_clock(params.get("Timestamp", ""))
         self._openapi_token(key, params.get("SecurityToken", ""))
         text = rpc_v1.string_to_sign(ex.method, pairs)
-        if not hmac.compare_digest(rpc_v1.sign(key.secret, text), params["Signature"]):
+        if not _same(rpc_v1.sign(key.secret, text), params["Signature"]):
             raise _openapi_mismatch(text)
         self._use_nonce(params["AccessKeyId"], params.get("SignatureNonce", ""))
         return key.principal
@@ -153,7 +164,9 @@ class Authenticator:
                 400, "InvalidTimeStamp.Format", "Specified time stamp or date value is not well formatted."
             ) from None
         if abs(sent - self._now()) > MAX_SKEW_SECONDS:
-            raise OpenApiError(400, "InvalidTimeStamp.Expired", "Specified time stamp or date value is expired.")
+            raise OpenApiError(
+                400, "InvalidTimeStamp.Expired", "Specified time stamp or date value is expired."
+            )
 
     def _openapi_token(self, key: _Key, token: str) -> None:
         if not key.token:
@@ -166,9 +179,11 @@ class Authenticator:
             return
         if not token:
             raise OpenApiError(400, "MissingSecurityToken", "SecurityToken is mandatory for this action.")
-        if not hmac.compare_digest(token.encode(), key.token.encode()):
+        if not _same(token, key.token):
             if self._store.one("SELECT 1 FROM sts_sessions WHERE token=?", token) is None:
-                raise OpenApiError(400, "InvalidSecurityToken.Malformed", "Specified SecurityToken is malformed.")
+                raise OpenApiError(
+                    400, "InvalidSecurityToken.Malformed", "Specified SecurityToken is malformed."
+                )
             raise OpenApiError(
                 400,
                 "InvalidSecurityToken.MismatchWithAccessKey",
@@ -228,12 +243,12 @@ class Authenticator:
         date = ex.headers.get("x-oss-date") or ex.headers.get("date", "")
         parsed = email.utils.parsedate_tz(date)
         if parsed is None:
-            raise OssError(
-                403, "AccessDenied", "OSS authentication requires a valid Date.", ec="0002-00000501"
-            )
+            raise OssError(403, "AccessDenied", "OSS authentication requires a valid Date.")
         self._oss_clock(email.utils.mktime_tz(parsed))
         self._oss_token(known, ex.headers.get("x-oss-security-token", ""))
-        text = oss_v1.string_to_sign(ex.method, ex.headers, date, oss_v1.canonical_resource(bucket, key, query))
+        text = oss_v1.string_to_sign(
+            ex.method, ex.headers, date, oss_v1.canonical_resource(bucket, key, query)
+        )
         _oss_compare(oss_v1.sign(known.secret, text), sent[1], sent[0], text)
         return known.principal
 
@@ -250,7 +265,9 @@ class Authenticator:
             raise OssError(403, "AccessDenied", "Request has expired.")
         self._oss_token(known, params.get("security-token", ""))
         signed = [(n, v) for n, v in query if n not in ("Signature", "OSSAccessKeyId", "Expires")]
-        text = oss_v1.string_to_sign(ex.method, ex.headers, expires, oss_v1.canonical_resource(bucket, key, signed))
+        text = oss_v1.string_to_sign(
+            ex.method, ex.headers, expires, oss_v1.canonical_resource(bucket, key, signed)
+        )
         _oss_compare(oss_v1.sign(known.secret, text), params["Signature"], access_key_id, text)
         return known.principal
 
@@ -307,7 +324,9 @@ class Authenticator:
 
     def _oss_v4_scope(self, sent: oss_v4.Authorization, stamp: str, region_id: str) -> None:
         if not re.fullmatch(r"\d{8}T\d{6}Z", stamp) or stamp[:8] != sent.date:
-            raise OssError(400, "InvalidArgument", "Invalid date in Authorization header.", ec="0002-00000224")
+            raise OssError(
+                400, "InvalidArgument", "Invalid date in Authorization header.", ec="0002-00000224"
+            )
         if region_id and sent.region_id != region_id:
             raise OssError(
                 400, "InvalidArgument", "Invalid signing region in Authorization header.", ec="0002-00000226"
@@ -323,7 +342,9 @@ class Authenticator:
         stamp: str,
         known: _Key,
     ) -> None:
-        canonical = oss_v4.canonical_request(ex.method, bucket, key, query, ex.headers, sent.additional_headers)
+        canonical = oss_v4.canonical_request(
+            ex.method, bucket, key, query, ex.headers, sent.additional_headers
+        )
         text = oss_v4.string_to_sign(canonical, stamp, sent.scope)
         good = oss_v4.sign(known.secret, text, sent.date, sent.region_id)
         _oss_compare(good, sent.signature, sent.access_key_id, text, canonical)
@@ -373,7 +394,7 @@ class Authenticator:
                 403, "InvalidAccessKeyId", "The OSS Access Key Id you provided does not exist in our records.",
                 ec="0002-00000003", extra={"OSSAccessKeyId": key.principal.access_key_id},
             )  # fmt: skip
-        if not hmac.compare_digest(token.encode(), key.token.encode()):
+        if not _same(token, key.token):
             if self._store.one("SELECT 1 FROM sts_sessions WHERE token=?", token) is None:
                 raise OssError(
                     403,
@@ -389,8 +410,16 @@ class Authenticator:
             )
         if key.expires <= self._now():
             raise OssError(
-                403, "SecurityTokenExpired", "The security token you provided has expired.", ec="0002-00000007"
+                403,
+                "SecurityTokenExpired",
+                "The security token you provided has expired.",
+                ec="0002-00000007",
             )
+
+
+def _same(a: str, b: str) -> bool:
+    """Compare in constant time, whatever the characters."""
+    return hmac.compare_digest(a.encode(), b.encode())
 
 
 def _openapi_mismatch(text: str) -> OpenApiError:
@@ -412,7 +441,7 @@ def _compact_time(stamp: str) -> float:
 
 
 def _oss_compare(good: str, sent: str, access_key_id: str, text: str, canonical: str = "") -> None:
-    if hmac.compare_digest(good.encode(), sent.encode()):
+    if _same(good, sent):
         return
     extra = {
         "OSSAccessKeyId": access_key_id,

@@ -35,9 +35,7 @@ class Authorizer:
             session = NamedDocument(
                 "session policy", "Session", parse_policy(principal.session_policy, kind="session")
             )
-        request = Request(
-            action, resource, principal.arn, {**_context(ex, principal), **(context or {})}
-        )
+        request = Request(action, resource, principal.arn, {**_context(ex, principal), **(context or {})})
         decision = evaluate(request, self.documents(principal), session=session)
         because = decision.because
         if decision.outcome is Outcome.UNKNOWN:

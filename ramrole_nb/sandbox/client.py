@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from ..errors import InputError, SandboxError, SandboxNotRunning
-from ..redact import remember
+from ..redact import Secret, remember
 
 __all__ = ["AdminClient", "read_runtime"]
 
@@ -18,13 +19,22 @@ def read_runtime(folder: Path) -> dict[str, Any] | None:
     """Return the runtime file of a state folder, or None. Its secrets are remembered for masking."""
     try:
         found: dict[str, Any] = json.loads((folder / "runtime.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    remember(found.get("admin_token"))
-    remember(*(user.get("access_key_secret") for user in found.get("users", [])))
-    for instance in found.get("instances", []):
+        found["admin_token"] = Secret(found["admin_token"])
+        remember(found["admin_token"])
+        return _hidden(found)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # none, or not one of ours
+
+
+def _hidden(start_line: dict[str, Any]) -> dict[str, Any]:
+    """Make the secrets of a start line known to the masking, and ones that do not show themselves."""
+    for user in start_line["users"]:
+        user["access_key_secret"] = Secret(user["access_key_secret"])
+        remember(user["access_key_secret"])
+    for instance in start_line["instances"]:
         remember(instance["proxy_url"].partition("@")[0].rpartition(":")[2])
-    return found
+        instance["proxy_url"] = Secret(instance["proxy_url"])
+    return start_line
 
 
 class AdminClient:
@@ -41,27 +51,26 @@ class AdminClient:
             connection.request(method, f"/_sandbox/{what}", data, {"x-sandbox-token": self._token})
             response = connection.getresponse()
             text = response.read()
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
             raise SandboxNotRunning(
                 f"The sandbox at 127.0.0.1:{self._port} does not answer: {error}.",
                 next_step="start it again: ramrole sandbox start",
             ) from None
         finally:
             connection.close()
+        told = {}
         if response.status == 400:
-            try:
+            with contextlib.suppress(ValueError):
                 told = json.loads(text)
-                raise InputError(told["error"], next_step=told.get("next_step", ""))
-            except (ValueError, KeyError):
-                pass
+        if "error" in told:
+            raise InputError(told["error"], next_step=told.get("next_step", ""))
         if response.status != 200:
             raise SandboxError(f"The sandbox refused {what!r}: {text.decode(errors='replace').strip()}")
         return json.loads(text)
 
     def status(self, *, timeout: float = 5.0) -> dict[str, Any]:
         """Return the start line, with knobs."""
-        found: dict[str, Any] = self._call("GET", "status", timeout=timeout)
-        return found
+        return _hidden(self._call("GET", "status", timeout=timeout))
 
     def journal(self, since: int = 0, *, wait: float = 0.0) -> dict[str, Any]:
         """Return {"entries", "last"}: journal entries after `since`, waiting up to `wait` seconds for one."""
@@ -81,8 +90,7 @@ class AdminClient:
 
     def reset(self, world: str = "") -> dict[str, Any]:
         """Put the world back (or another one in its place); port, CA and keys stay. Returns the start line."""
-        found: dict[str, Any] = self._call("POST", "reset", {"world": world} if world else {}, timeout=60)
-        return found
+        return _hidden(self._call("POST", "reset", {"world": world} if world else {}, timeout=60))
 
     def stop(self) -> None:
         """End the server."""

@@ -50,14 +50,13 @@ class Principal:
         return self.id if self.kind == "RAMUser" else f"{self.name}:{self.session_name}"
 
 
-def parse_query(raw: str, *, plus_is_space: bool) -> list[tuple[str, str]]:
-    """Decode a query string into pairs, blank values kept. OSS reads `+` literally, OpenAPI as a space."""
-    decode = unquote_plus if plus_is_space else unquote
+def parse_query(raw: str) -> list[tuple[str, str]]:
+    """Decode a query string into pairs, blank values kept. `+` is a space: so the SDKs send one that they sign as `%20`."""
     pairs = []
     for part in raw.split("&"):
         if part:
             name, _, value = part.partition("=")
-            pairs.append((decode(name), decode(value)))
+            pairs.append((unquote_plus(name), unquote_plus(value)))
     return pairs
 
 

@@ -12,9 +12,11 @@ import hmac
 import json
 import logging
 import re
+import string
 import traceback
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -78,16 +80,22 @@ class Front:
         except FrontError as error:
             ex.service = ex.service or "front"
             ex.note(error=error.code, message=error.message)
-            headers = {"Proxy-Authenticate": 'Basic realm="ramrole_nb sandbox"'} if error.status == 407 else {}
-            answer = Answer(error.status, (error.message + "\n").encode(), "text/plain; charset=utf-8", headers)
+            headers = (
+                {"Proxy-Authenticate": 'Basic realm="ramrole_nb sandbox"'} if error.status == 407 else {}
+            )
+            answer = Answer(
+                error.status, (error.message + "\n").encode(), "text/plain; charset=utf-8", headers
+            )
         except ApiError as error:  # a service's error outside of its own handling
             answer = Answer(error.status, error.message.encode(), "text/plain; charset=utf-8")
         except (web.HTTPException, ConnectionError, asyncio.CancelledError):
             raise
-        except Exception:
-            log.error("unexpected: %s", redact(traceback.format_exc()))
+        except Exception:  # noqa: BLE001 - a fault of ours is a 500, never a dropped connection
+            log.error("unexpected: %s", redact(traceback.format_exc()))  # noqa: TRY400 - redacted first
             ex.note(error="InternalError", message="a fault of the sandbox; see server.log")
-            answer = Answer(500, b'{"Code":"InternalError","Message":"A fault of the sandbox; see its server.log."}')
+            answer = Answer(
+                500, b'{"Code":"InternalError","Message":"A fault of the sandbox; see its server.log."}'
+            )
         if ex.service != "admin":
             self._journal.add(ex.journal_entry(answer.status))
             self._services.admin.journal_grew()
@@ -96,13 +104,26 @@ class Front:
     async def _route(self, ex: Exchange) -> Answer:
         if "origin" in ex.headers:
             raise FrontError(
-                403, "OriginRefused", "The sandbox answers programs, not web pages: requests with an Origin are refused."
+                403,
+                "OriginRefused",
+                "The sandbox answers programs, not web pages: requests with an Origin are refused.",
             )
         if ex.method == "CONNECT":
             raise FrontError(
                 501,
                 "ConnectRefused",
                 "The sandbox does not tunnel HTTPS. Use http:// addresses with http_proxy set to the proxy_url.",
+            )
+        if not ex.path.startswith("/"):
+            raise FrontError(
+                400,
+                "BadTarget",
+                "The request asks for something that is neither a path nor an http:// address.",
+            )
+        if _plain(ex.authority, ex.scheme) != _plain(ex.host_header, ex.scheme):
+            # RFC 9112, 3.2.2. Signatures cover the Host header: it must be where the request goes.
+            raise FrontError(
+                400, "HostMismatch", "The Host header names another host than the address asked for."
             )
         loopback = _LOOPBACK.fullmatch(ex.host) is not None
         if loopback and ex.path.startswith("/_sandbox/"):
@@ -137,8 +158,14 @@ class Front:
         sent = ex.headers.get("proxy-authorization")
         if sent is not None:
             user = basic_user(sent)
-            row = self._store.one("SELECT proxy_token FROM instances WHERE instance_id=?", user[0] if user else "")
-            if user is None or row is None or not hmac.compare_digest(row["proxy_token"].encode(), user[1].encode()):
+            row = self._store.one(
+                "SELECT proxy_token FROM instances WHERE instance_id=?", user[0] if user else ""
+            )
+            if (
+                user is None
+                or row is None
+                or not hmac.compare_digest(row["proxy_token"].encode(), user[1].encode())
+            ):
                 raise FrontError(
                     407,
                     "ProxyUserRefused",
@@ -154,7 +181,9 @@ class Front:
         known = json.loads(row["facts"])
         ex.note(source_ip=known["public_ip"] or known["private_ip"], instance_region=row["region_id"])
         if known["status"] != "Running":
-            raise FrontError(502, "InstanceStopped", f"Instance {ex.instance_id} is {known['status']}: nothing runs on it.")
+            raise FrontError(
+                502, "InstanceStopped", f"Instance {ex.instance_id} is {known['status']}: nothing runs on it."
+            )
         if ex.host == IMDS_HOST and known["network_type"] != "vpc":
             raise FrontError(
                 504,
@@ -175,12 +204,27 @@ class Front:
             )
 
 
+def _text(raw: str) -> str:
+    """Return a header as text: bytes that are no UTF-8 are replaced (whatever was signed with them is refused)."""
+    return raw if raw.isascii() else raw.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _target(raw: str) -> str:
+    """Return the request target with bytes beyond ASCII percent-encoded, as they should have been sent."""
+    return raw if raw.isascii() else quote(raw.encode("utf-8", "surrogateescape"), safe=string.printable)
+
+
+def _plain(authority: str, scheme: str) -> str:
+    """Return host and port for comparison: lower case, the scheme's own port left out."""
+    return authority.lower().removesuffix(":443" if scheme == "https" else ":80")
+
+
 def _exchange(request: web.BaseRequest) -> Exchange:
     headers: dict[str, str] = {}
     for name, value in request.headers.items():
-        name = name.lower()
-        headers[name] = f"{headers[name]},{value}" if name in headers else value
-    target, scheme, authority = request.raw_path, "http", headers.get("host", "")
+        lower, text = _text(name).lower(), _text(value)
+        headers[lower] = f"{headers[lower]},{text}" if lower in headers else text
+    target, scheme, authority = _target(request.raw_path), "http", headers.get("host", "")
     absolute = re.match(r"(https?)://([^/?#]*)", target, re.I)
     if absolute:
         scheme, authority = absolute[1].lower(), absolute[2].rpartition("@")[2]
@@ -189,9 +233,19 @@ def _exchange(request: web.BaseRequest) -> Exchange:
         authority = target
     path, _, query = target.partition("?")
 
+    def go_on() -> None:
+        # A client that asked whether to send its body is told so only once somebody wants to read it.
+        if headers.get("expect", "").lower() == "100-continue" and request.transport is not None:
+            request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
     async def stream() -> AsyncIterator[bytes]:
+        go_on()
         async for chunk in request.content.iter_any():
             yield chunk
+
+    async def read() -> bytes:
+        go_on()
+        return await request.read()
 
     return Exchange(
         method=request.method,
@@ -201,7 +255,7 @@ def _exchange(request: web.BaseRequest) -> Exchange:
         path=path.partition("#")[0] or "/",
         query=query.partition("#")[0],
         headers=headers,
-        read_body=request.read,
+        read_body=read,
         stream_body=stream,
         peer=request.remote or "",
     )
@@ -214,7 +268,7 @@ async def _send(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
     body = answer.body
     head = request.method == "HEAD"
     if isinstance(body, FileBody) and not head and body.count <= _ONE_PIECE:
-        with open(body.path, "rb") as file:
+        with open(body.path, "rb") as file:  # noqa: ASYNC230 - small and local
             file.seek(body.offset)
             body = file.read(body.count)
     if isinstance(body, bytes) and not head:
@@ -224,12 +278,11 @@ async def _send(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
         return response
     stream = web.StreamResponse(status=answer.status, headers=headers)
     stream.content_length = body.count if isinstance(body, FileBody) else len(body)
-    if head:
+    if head or isinstance(body, bytes):
         await stream.prepare(request)
         await stream.write_eof()
         return stream
-    assert isinstance(body, FileBody)
-    with open(body.path, "rb") as file:
+    with open(body.path, "rb") as file:  # noqa: ASYNC230 - a local file: opening it does not block
         await stream.prepare(request)
         transport = request.transport
         if transport is None:

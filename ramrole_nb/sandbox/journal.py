@@ -11,7 +11,7 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 __all__ = ["Journal"]
 
@@ -44,8 +44,14 @@ class Journal:
         self._by_request: dict[str, dict[str, Any]] = {}
         last = self._read_tail()
         self._seq = itertools.count(last + 1)
-        self._file = open(self.path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - held open for the run
-        os.chmod(self.path, 0o600)
+        self._file = self._open()
+
+    def _open(self) -> TextIO:
+        # Held open for the run. A line that a killed run left unfinished is ended, or it would spoil the next one.
+        with open(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
+            if file.seek(0, os.SEEK_END) and file.seek(-1, os.SEEK_END) >= 0 and file.read(1) != b"\n":
+                file.write(b"\n")
+        return open(self.path, "a", encoding="utf-8", errors="backslashreplace", buffering=1)
 
     def _read_tail(self) -> int:
         last = 0
@@ -74,8 +80,7 @@ class Journal:
         if self._file.tell() > _ROTATE_BYTES:
             self._file.close()
             self.path.replace(self.path.with_suffix(".1.jsonl"))
-            self._file = open(self.path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115
-            os.chmod(self.path, 0o600)
+            self._file = self._open()
 
     def since(self, seq: int, *, limit: int = 1_000) -> list[dict[str, Any]]:
         """Return up to `limit` entries after `seq`, oldest first."""

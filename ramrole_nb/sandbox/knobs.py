@@ -28,7 +28,9 @@ KNOBS: dict[str, Knob] = {
     ),
     "metadata_delay": Knob(0.0, "seconds the metadata service waits before each answer", 0.0, 60.0),
     "metadata_token_fails": Knob(False, "the token endpoint answers 500: clients fall back to normal mode"),
-    "clock_skew": Knob(0.0, "seconds the sandbox's clock is ahead when it judges request dates", -86_400.0, 86_400.0),
+    "clock_skew": Knob(
+        0.0, "seconds the sandbox's clock is ahead when it judges request dates", -86_400.0, 86_400.0
+    ),
 }
 
 
@@ -59,12 +61,15 @@ class Knobs:
                 continue
             if isinstance(knob.default, bool):
                 if not isinstance(value, bool):
-                    raise InputError(f"The knob {name} takes true or false, not {value!r}.", next_step=knob.meaning)
+                    raise InputError(
+                        f"The knob {name} takes true or false, not {value!r}.", next_step=knob.meaning
+                    )
             elif isinstance(value, bool) or not isinstance(value, (int, float)):
                 raise InputError(f"The knob {name} takes a number, not {value!r}.", next_step=knob.meaning)
             elif not knob.lowest <= value <= knob.highest:
                 raise InputError(
-                    f"The knob {name} takes {knob.lowest:g} to {knob.highest:g}, not {value:g}.", next_step=knob.meaning
+                    f"The knob {name} takes {knob.lowest:g} to {knob.highest:g}, not {value:g}.",
+                    next_step=knob.meaning,
                 )
         with self._store.transaction():
             for name, value in values.items():
@@ -96,5 +101,3 @@ class Knobs:
         chosen = self.all()["credential_rotation"]
         lifetime = self.credential_lifetime
         return float(chosen) if chosen is not None else lifetime - min(1800.0, lifetime / 12)
-
-

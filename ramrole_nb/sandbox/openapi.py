@@ -157,7 +157,9 @@ def refuse(call: Call, action: str, resource: str, decision: Decision) -> NoRetu
 class Gateway:
     """Takes an OpenAPI exchange to its operation and back."""
 
-    def __init__(self, store: Store, knobs: Knobs, authenticator: Authenticator, authorizer: Authorizer) -> None:
+    def __init__(
+        self, store: Store, knobs: Knobs, authenticator: Authenticator, authorizer: Authorizer
+    ) -> None:
         self._store = store
         self._knobs = knobs
         self._authenticator = authenticator
@@ -170,20 +172,24 @@ class Gateway:
             return True
         names = {part.partition("=")[0] for part in ex.query.split("&")}
         form = ex.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
-        return ex.path in ("", "/") and ({"Action", "Version"} <= names or (form and "Signature" not in names))
+        return ex.path in ("", "/") and (
+            {"Action", "Version"} <= names or (form and "Signature" not in names)
+        )
 
     async def answer(self, ex: Exchange) -> Answer:
         """Answer the exchange."""
         body = await ex.read_body()
-        query = parse_query(ex.query, plus_is_space=True)
+        query = parse_query(ex.query)
         form: list[tuple[str, str]] = []
         if ex.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-            form = parse_query(body.decode("utf-8", "replace"), plus_is_space=True)
+            form = parse_query(body.decode("utf-8", "replace"))
         params = dict([*query, *form])
         wants_xml = "authorization" not in ex.headers and params.get("Format", "XML").upper() == "XML"
         wants_xml = wants_xml or "xml" in ex.headers.get("accept", "")
-        action = ex.headers.get("x-acs-action") or params.get("Action", "")
-        version = ex.headers.get("x-acs-version") or params.get("Version", "")
+        # RPC signs its parameters and no header: there the headers do not count.
+        named = ex.headers if "authorization" in ex.headers or "Signature" not in params else {}
+        action = named.get("x-acs-action") or params.get("Action", "")
+        version = named.get("x-acs-version") or params.get("Version", "")
         product = _PRODUCTS.get(version, "")
         ex.service = product or "OpenAPI"
         ex.note(operation=action)
@@ -192,12 +198,19 @@ class Gateway:
             if len(params) != len(query) + len(form):
                 raise OpenApiError(400, "InvalidParameter", "A parameter is given more than once.")
             found = self._find(ex, product, action)
-            ex.note(operation=found.name, params=_shown(found, params))
+            ex.note(operation=found.name, params=_shown(params))
             if ex.method not in ("GET", "POST"):
                 raise OpenApiError(405, "UnsupportedHTTPMethod", "This http method is not supported.")
             ex.principal = self._authenticator.openapi(ex, query, form, body)
             call = Call(
-                found, params, ex.principal, self._store, self._authorizer, self._knobs, ex, params.get("RegionId", "")
+                found,
+                params,
+                ex.principal,
+                self._store,
+                self._authorizer,
+                self._knobs,
+                ex,
+                params.get("RegionId", ""),
             )
             for param in found.params:
                 if param.required and not params.get(param.name):
@@ -207,7 +220,8 @@ class Gateway:
                     call.need(found.action, resource)
             return openapi_result(found.name, found.handler(call), ex.request_id, xml=wants_xml)
         except OpenApiError as error:
-            ex.note(error=error.code, message=error.message)
+            # RPC's string to sign holds the caller's security token: for the caller's eyes only.
+            ex.note(error=error.code, message=error.message.partition(" server string to sign is:")[0])
             return openapi_error(error, ex.request_id, host, product or "OpenAPI", xml=wants_xml)
 
     def _find(self, ex: Exchange, product: str, action: str) -> Operation:
@@ -219,7 +233,7 @@ class Gateway:
                 404, "InvalidProduct.NotFound", "Cannot find product according to your specified domain."
             )
         found = _OPERATIONS.get((product, action.lower()))
-        if found is None:
+        if found is None or ex.path != "/":
             raise OpenApiError(
                 404,
                 "InvalidAction.NotFound",
@@ -246,7 +260,7 @@ def _product_of(host: str) -> str:
     return {"ram": "Ram", "ecs": "Ecs", "sts": "Sts"}.get(name, "unknown")
 
 
-def _shown(found: Operation, params: Mapping[str, str]) -> dict[str, str]:
+def _shown(params: Mapping[str, str]) -> dict[str, str]:
     """The operation's own parameters, for the journal (common parameters and secrets left out)."""
     hidden = {"Signature", "SecurityToken", "AccessKeyId", "SignatureNonce", "Timestamp", "SignatureMethod"}
     hidden |= {"SignatureVersion", "Format", "Version", "Action"}

@@ -20,12 +20,15 @@ __all__ = ["IDLE_SECONDS", "admin_of", "default_state", "ensure", "running", "se
 IDLE_SECONDS = 2 * 3600.0
 _START_SECONDS = 30.0
 
+# The servers this process has started. They outlive it; held here, they are waited for once they have stopped.
+_started: list[subprocess.Popen[bytes]] = []
+
 
 def default_state() -> Path:
     """Return the state folder: RAMROLE_STATE, else the platform's user state folder."""
     given = os.environ.get("RAMROLE_STATE")
     if given:
-        return Path(given).expanduser()
+        return Path(given).expanduser().absolute()
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     elif sys.platform == "darwin":
@@ -93,12 +96,26 @@ def _spawn(state: Path, world: str, port: int) -> dict[str, Any]:
     flags: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
         flags = {"creationflags": 0x00000008 | 0x00000200}  # detached, a process group of its own
-    with open(os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
-        at = log.tell()
-        # From the state folder: the caller's may be removed while the server runs.
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=state, env=_environment(), **flags
-        )
+    try:
+        with open(os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
+            at = log.tell()
+            # From the state folder: the caller's may be removed while the server runs.
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=state,
+                env=_environment(),
+                **flags,
+            )
+    except OSError as error:
+        raise SandboxStartFailed(
+            f"The sandbox's process cannot be started: {error.strerror or error}.",
+            reason=str(error.filename or ""),
+            next_step="check the rights on it, or name another folder: --state FOLDER",
+        ) from None
+    _started[:] = [earlier for earlier in _started if earlier.poll() is None] + [process]
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         runtime = read_runtime(state)
@@ -126,7 +143,8 @@ def _environment() -> dict[str, str]:
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(secret) and name.lower() not in ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+        if not name.startswith(secret)
+        and name.lower() not in ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
     }
 
 
@@ -141,10 +159,14 @@ def stop(state: Path) -> bool:
         # The lock is given back last of all, when every file is closed.
         with locked(state / "server.lock", wait=0.0) as free:
             if free:
+                _started[:] = [
+                    child for child in _started if child.pid != found["pid"] or child.wait(5) is None
+                ]
                 return True
         time.sleep(0.02)
     raise SandboxError(
-        f"The sandbox (pid {found['pid']}) was asked to stop and still runs.", next_step=f"end it: kill {found['pid']}"
+        f"The sandbox (pid {found['pid']}) was asked to stop and still runs.",
+        next_step=f"end it: kill {found['pid']}",
     )
 
 

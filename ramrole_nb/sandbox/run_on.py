@@ -15,7 +15,7 @@ __all__ = ["child_environment", "find_instance", "namespace_command", "run"]
 _PROXY_NAMES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY")
 _REMOVED = ("no_proxy", "NO_PROXY", "all_proxy", "ALL_PROXY")
 # What would win over the instance's role: keys, profiles, and switches of the SDKs.
-_REMOVED_PREFIXES = ("ALIBABA_CLOUD_", "ALIYUN_", "OSS_")
+_REMOVED_PREFIXES = ("ALIBABA_CLOUD_", "ALIBABACLOUD_", "ALICLOUD_", "ALIYUN_", "OSS_")
 
 
 def find_instance(start_line: Mapping[str, Any], wanted: str) -> dict[str, Any]:
@@ -73,7 +73,8 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
         process = subprocess.Popen(list(command), env=dict(environment))
     except OSError as error:
         raise InputError(
-            f"{command[0]!r} cannot be run: {error.strerror or error}.", next_step="check the spelling after --"
+            f"{command[0]!r} cannot be run: {error.strerror or error}.",
+            next_step="check the spelling after --",
         ) from None
     while True:
         try:
@@ -81,5 +82,3 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
         except KeyboardInterrupt:
             continue  # the terminal sends it to the program too, which decides
         return 128 - code if code < 0 else code
-
-

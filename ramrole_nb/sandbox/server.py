@@ -98,7 +98,7 @@ class Server:
         )
         self.front = Front(self.store, self.knobs, self.journal, self.admin)
         loop = asyncio.get_running_loop()
-        server = web.Server(self.front.handle, access_log=None, keepalive_timeout=75.0)  # type: ignore[arg-type]
+        server = web.Server(self.front.handle, access_log=None, keepalive_timeout=75.0)
         self._cleanup.push_async_callback(server.shutdown, 1.0)
         listener = await loop.create_server(server, sock=self._listen(), backlog=512)
         self._cleanup.push_async_callback(_close, listener)
@@ -204,7 +204,7 @@ class Server:
                 if stat.S_ISSOCK(path.stat().st_mode):
                     path.unlink()
             handler = functools.partial(self.front.handle, instance_id=row["instance_id"])
-            server = web.Server(handler, access_log=None)  # type: ignore[arg-type]
+            server = web.Server(handler, access_log=None)
             listener = await loop.create_unix_server(server, str(path))
             os.chmod(path, 0o600)
             self._cleanup.callback(path.unlink, missing_ok=True)
@@ -243,7 +243,8 @@ class Server:
         for row in store.all("SELECT * FROM buckets ORDER BY created, rowid"):
             objects = store.all("SELECT * FROM objects WHERE bucket=? ORDER BY modified, key", row["name"])
             shown = [
-                {"key": o["key"], "size": o["size"], "crc64": o["crc64"], "sha256": o["sha256"]} for o in objects
+                {"key": o["key"], "size": o["size"], "crc64": o["crc64"], "sha256": o["sha256"]}
+                for o in objects
             ]
             buckets.append({"name": row["name"], "region_id": row["region_id"], "objects": shown})
         return {
@@ -271,7 +272,9 @@ class Server:
         """Write the runtime file (0600) by renaming, so that readers never see half of it."""
         path, fresh = self.folder / RUNTIME_FILE, self.folder / f".{RUNTIME_FILE}.{os.getpid()}"
         content = {**self.start_line(), "admin_token": self.admin_token, "sockets": self.sockets}
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        with open(
+            os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
+        ) as file:
             json.dump(content, file)
         fresh.replace(path)
 

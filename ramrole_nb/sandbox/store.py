@@ -94,7 +94,9 @@ class Store:
             self.db = sqlite3.connect(self.path, isolation_level=None, cached_statements=512)
             self.db.row_factory = sqlite3.Row
             self.db.execute("PRAGMA journal_mode=WAL")
-            self.db.execute("PRAGMA synchronous=NORMAL")  # survives a killed process, which is what is promised
+            self.db.execute(
+                "PRAGMA synchronous=NORMAL"
+            )  # survives a killed process, which is what is promised
             version = self.db.execute("PRAGMA user_version").fetchone()[0]
             if version == 0 and not self.db.execute("SELECT 1 FROM sqlite_master").fetchone():
                 with self.transaction():
@@ -170,7 +172,9 @@ class Store:
 
     def set_meta(self, key: str, value: str) -> None:
         """Set a value of the state itself."""
-        self.run("INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value=excluded.value", key, value)
+        self.run(
+            "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value=excluded.value", key, value
+        )
 
     @property
     def account_id(self) -> str:
@@ -180,11 +184,25 @@ class Store:
     def empty_world(self) -> None:
         """Remove everything of the world (not the account's keys, the CA or the port)."""
         with self.transaction():
-            for table in (
-                "knobs users groups group_members access_keys roles policies policy_versions policy_attachments "
-                "instances instance_roles instance_credentials sts_sessions nonces buckets objects"
-            ).split():
-                self.db.execute(f"DELETE FROM {table}")
+            for table in [
+                "knobs",
+                "users",
+                "groups",
+                "group_members",
+                "access_keys",
+                "roles",
+                "policies",
+                "policy_versions",
+                "policy_attachments",
+                "instances",
+                "instance_roles",
+                "instance_credentials",
+                "sts_sessions",
+                "nonces",
+                "buckets",
+                "objects",
+            ]:
+                self.db.execute(f"DELETE FROM {table}")  # noqa: S608 - the names above
         self.permissions_changed()
 
     # -- bodies ----------------------------------------------------------------------------------------------

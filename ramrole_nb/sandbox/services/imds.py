@@ -30,7 +30,7 @@ from ..store import Store
 
 __all__ = ["MetadataService"]
 
-TOKEN_HEADER = "x-aliyun-ecs-metadata-token"
+TOKEN_HEADER = "x-aliyun-ecs-metadata-token"  # noqa: S105 - a header's name
 TTL_HEADER = "x-aliyun-ecs-metadata-token-ttl-seconds"
 MAX_TTL = 21_600
 
@@ -63,8 +63,16 @@ class MetadataService:
                 return self._token(ex, row)
             if ex.method not in ("GET", "HEAD"):
                 raise ImdsError(405, "Method Not Allowed", why="metadata is read with GET")
+            found = _CREDENTIALS.fullmatch(path)
+            ex.note(
+                operation="GetMetadata"
+                if not found
+                else "GetRoleCredentials"
+                if found["role"]
+                else "ListRole"
+            )
             self._check_token(ex, row)
-            if found := _CREDENTIALS.fullmatch(path):
+            if found:
                 return self._credentials(ex, row, found["role"] or "")
             return self._tree(ex, row, path)
         except ImdsError as error:
@@ -83,7 +91,9 @@ class MetadataService:
             raise ImdsError(500, "Internal Server Error", why="knob metadata_token_fails")
         ttl = ex.headers.get(TTL_HEADER, "").strip()
         if not re.fullmatch(r"[0-9]{1,6}", ttl) or not 1 <= int(ttl) <= MAX_TTL:
-            raise ImdsError(400, "Missing or Invalid Parameters", why=f"the TTL must be 1 to {MAX_TTL}: {ttl!r}")
+            raise ImdsError(
+                400, "Missing or Invalid Parameters", why=f"the TTL must be 1 to {MAX_TTL}: {ttl!r}"
+            )
         return Answer(200, self._make_token(row["instance_id"], int(ttl)).encode(), "text/plain")
 
     def _make_token(self, instance_id: str, ttl: int) -> str:
@@ -116,7 +126,6 @@ class MetadataService:
     # -- credentials -----------------------------------------------------------------------------------------
 
     def _credentials(self, ex: Exchange, row: sqlite3.Row, role_name: str) -> Answer:
-        ex.note(operation="GetRoleCredentials" if role_name else "ListRole")
         held = self._store.one("SELECT * FROM instance_roles WHERE instance_id=?", row["instance_id"])
         if held is None:
             raise ImdsError(404, "Not Found", why="the instance has no RAM role")
@@ -124,7 +133,9 @@ class MetadataService:
             # No newline: the Python SDK uses the body as it is.
             return Answer(200, held["role_name"].encode(), "text/plain")
         if role_name != held["role_name"]:
-            raise ImdsError(404, "Not Found", why=f"the attached role is {held['role_name']!r}, not {role_name!r}")
+            raise ImdsError(
+                404, "Not Found", why=f"the attached role is {held['role_name']!r}, not {role_name!r}"
+            )
         role = self._store.one("SELECT * FROM roles WHERE name=?", role_name)
         if role is None:
             raise ImdsError(404, "Not Found", why="the attached role was deleted")
@@ -193,7 +204,6 @@ class MetadataService:
     # -- the rest of the tree --------------------------------------------------------------------------------
 
     def _tree(self, ex: Exchange, row: sqlite3.Row, path: str) -> Answer:
-        ex.note(operation="GetMetadata")
         node: Any = self._everything(row)
         for name in [part for part in path.split("/") if part]:
             if not isinstance(node, dict) or name not in node:

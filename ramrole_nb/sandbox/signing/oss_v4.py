@@ -58,7 +58,10 @@ def parse_authorization(header: str) -> Authorization | None:
     scheme, _, rest = header.strip().partition(" ")
     if scheme != ALGORITHM:
         return None
-    parts = dict(part.strip().partition("=")[::2] for part in rest.split(","))
+    given = [part.strip().partition("=")[::2] for part in rest.split(",")]
+    parts = dict(given)
+    if len(parts) != len(given) or not set(parts) <= {"Credential", "AdditionalHeaders", "Signature"}:
+        return None
     credential = parse_credential(parts.get("Credential", ""))
     if credential is None or not re.fullmatch(r"[0-9a-f]{64}", parts.get("Signature", "")):
         return None

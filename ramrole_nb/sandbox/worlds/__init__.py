@@ -17,7 +17,8 @@ def check_world(name: str) -> str:
     """Return the name of a world, or raise InputError naming the nearest one."""
     if name not in WORLDS:
         raise InputError(
-            f"There is no world {name!r}.{nearest(name, WORLDS)}", next_step=f"the worlds are: {', '.join(WORLDS)}"
+            f"There is no world {name!r}.{nearest(name, WORLDS)}",
+            next_step=f"the worlds are: {', '.join(WORLDS)}",
         )
     return name
 

@@ -63,15 +63,37 @@ _INSTANCES = (
     ("web-1", "cn-beijing", "h", "linux", "ecs.g7.large", "vpc", "Running", "optional", "203.0.113.11"),
     ("web-2", "cn-beijing", "h", "linux", "ecs.g7.large", "vpc", "Running", "optional", ""),
     ("hardened-1", "cn-beijing", "k", "linux", "ecs.g8i.large", "vpc", "Running", "required", ""),
-    ("windows-1", "cn-beijing", "k", "windows", "ecs.g7.xlarge", "vpc", "Running", "optional", "203.0.113.12"),
+    (
+        "windows-1",
+        "cn-beijing",
+        "k",
+        "windows",
+        "ecs.g7.xlarge",
+        "vpc",
+        "Running",
+        "optional",
+        "203.0.113.12",
+    ),
     ("batch-1", "cn-hangzhou", "i", "linux", "ecs.c7.large", "vpc", "Running", "optional", ""),
     ("batch-2", "cn-hangzhou", "i", "linux", "ecs.c7.large", "vpc", "Running", "optional", ""),
-    ("classic-1", "cn-hangzhou", "b", "linux", "ecs.n4.large", "classic", "Running", "optional", "203.0.113.21"),
+    (
+        "classic-1",
+        "cn-hangzhou",
+        "b",
+        "linux",
+        "ecs.n4.large",
+        "classic",
+        "Running",
+        "optional",
+        "203.0.113.21",
+    ),
     ("stopped-1", "cn-hangzhou", "i", "linux", "ecs.c7.large", "vpc", "Stopped", "optional", ""),
 )
 _REGION_LETTERS = {"cn-beijing": "2ze", "cn-hangzhou": "bp1"}
 
-_CSV = "date,region,orders,revenue\n2026-01-31,cn-beijing,1204,88210.50\n2026-02-28,cn-beijing,1317,93077.25\n"
+_CSV = (
+    "date,region,orders,revenue\n2026-01-31,cn-beijing,1204,88210.50\n2026-02-28,cn-beijing,1317,93077.25\n"
+)
 
 # (bucket, region, [(key, text or None: the picture)])
 _BUCKETS: tuple[tuple[str, str, tuple[tuple[str, str | None], ...]], ...] = (
@@ -113,7 +135,9 @@ def populate(store: Store) -> None:
         created,
         created,
     )
-    store.run("INSERT INTO policy_versions VALUES ('EcsRamRoleOperator', 'v1', ?, ?)", OPERATOR_POLICY, created)
+    store.run(
+        "INSERT INTO policy_versions VALUES ('EcsRamRoleOperator', 'v1', ?, ?)", OPERATOR_POLICY, created
+    )
     store.run("INSERT INTO groups VALUES ('readers', 'Everyone who may look', ?)", created)
     store.run("INSERT INTO group_members VALUES ('readers', 'viewer', ?)", created)
     for entity_type, entity, policy_type, policy in (
@@ -122,12 +146,22 @@ def populate(store: Store) -> None:
         ("User", "viewer", "System", "AliyunECSReadOnlyAccess"),
         ("Group", "readers", "System", "AliyunRAMReadOnlyAccess"),
     ):
-        store.run("INSERT INTO policy_attachments VALUES (?, ?, ?, ?, ?)", entity_type, entity, policy_type, policy, created)
+        store.run(
+            "INSERT INTO policy_attachments VALUES (?, ?, ?, ?, ?)",
+            entity_type,
+            entity,
+            policy_type,
+            policy,
+            created,
+        )
     for position, spec in enumerate(_INSTANCES):
         _add_instance(store, master, position, *spec)
     for name, region, objects in _BUCKETS:
         store.run(
-            "INSERT INTO buckets VALUES (?, ?, 'private', 'Standard', ?)", name, region, "2026-01-15T08:00:00.000Z"
+            "INSERT INTO buckets VALUES (?, ?, 'private', 'Standard', ?)",
+            name,
+            region,
+            "2026-01-15T08:00:00.000Z",
         )
         for key, text in objects:
             body = text.encode() if text is not None else _picture()

@@ -57,7 +57,9 @@ def instance_resources(call: Call) -> list[str]:
     return [instance_arn(call, i) for i in instance_ids(call)]
 
 
-def find_instances(call: Call, ids: list[str], *, message: str = "The specified instanceId does not exist.") -> list[sqlite3.Row]:
+def find_instances(
+    call: Call, ids: list[str], *, message: str = "The specified instanceId does not exist."
+) -> list[sqlite3.Row]:
     """Return the rows of these instances in the call's region, or raise InvalidInstanceId.NotFound."""
     check_region(call)
     rows = []

@@ -21,9 +21,23 @@ _STATUSES = ("Pending", "Running", "Starting", "Stopping", "Stopped")
 
 # Filters of the real operation that the sandbox's instances have no field for: refused, never ignored.
 _NO_SUCH_FILTER = frozenset(
-    """InnerIpAddresses EipAddresses InstanceChargeType InternetChargeType LockReason DeviceAvailable IoOptimized
-    NeedSaleCycle InstanceTypeFamily KeyPairName ResourceGroupId HpcClusterId RdmaIpAddresses Ipv6Address
-    HttpPutResponseHopLimit""".split()
+    [
+        "InnerIpAddresses",
+        "EipAddresses",
+        "InstanceChargeType",
+        "InternetChargeType",
+        "LockReason",
+        "DeviceAvailable",
+        "IoOptimized",
+        "NeedSaleCycle",
+        "InstanceTypeFamily",
+        "KeyPairName",
+        "ResourceGroupId",
+        "HpcClusterId",
+        "RdmaIpAddresses",
+        "Ipv6Address",
+        "HttpPutResponseHopLimit",
+    ]
 )
 
 
@@ -90,7 +104,10 @@ def _wanted(row: sqlite3.Row, params: Mapping[str, str], ids: list[str] | None) 
     }
     if ids is not None and row["instance_id"] not in ids:
         return False
-    for param, address in (("PrivateIpAddresses", known["private_ip"]), ("PublicIpAddresses", known["public_ip"])):
+    for param, address in (
+        ("PrivateIpAddresses", known["private_ip"]),
+        ("PublicIpAddresses", known["public_ip"]),
+    ):
         if params.get(param) and address not in _addresses(params[param], param):
             return False
     for number in range(1, 21):
@@ -120,8 +137,10 @@ def _check_filters(params: Mapping[str, str]) -> None:
             )
     if params.get("Status") and params["Status"] not in _STATUSES:
         raise OpenApiError(404, "InvalidStatus.NotFound", "The specified Status is not found.")
-    if params.get("InstanceNetworkType", "vpc") not in ("vpc", "classic"):
-        raise OpenApiError(404, "InvalidNetworkType.NotFound", "The specified InstanceNetworkType is not found.")
+    if (params.get("InstanceNetworkType") or "vpc") not in ("vpc", "classic"):
+        raise OpenApiError(
+            404, "InvalidNetworkType.NotFound", "The specified InstanceNetworkType is not found."
+        )
 
 
 @operation("Ecs", "DescribeInstances", required=["RegionId"])
@@ -154,7 +173,8 @@ def describe_instances(call: Call) -> dict[str, Any]:
                 "SELECT * FROM instances WHERE region_id=? ORDER BY position", call.region_id
             )
             if _wanted(row, params, ids)
-            and call.may("ecs:DescribeInstances", instance_arn(call, row["instance_id"])).outcome is Outcome.ALLOW
+            and call.may("ecs:DescribeInstances", instance_arn(call, row["instance_id"])).outcome
+            is Outcome.ALLOW
         ]
     with_options = "META_OPTIONS" in call.listed("AdditionalAttributes")
     if params.get("MaxResults") or params.get("NextToken"):
@@ -187,7 +207,7 @@ def _token(call: Call) -> int:
         ) from None
 
 
-@operation("Ecs", "DescribeRegions", resources=lambda call: ["*"])
+@operation("Ecs", "DescribeRegions", resources=lambda _: ["*"])
 def describe_regions(call: Call) -> dict[str, Any]:
     """List the regions."""
     language = call.get("AcceptLanguage", "zh-CN") or "zh-CN"
@@ -198,8 +218,16 @@ def describe_regions(call: Call) -> dict[str, Any]:
             "Only Chinese (zh-CN), English (en-US), and Japanese (ja) are allowed.",
         )
     # The allowed values of these two are the SDK's doc-strings'; every region has all of them here.
-    if call.get("InstanceChargeType") not in ("", "PrePaid", "PostPaid", "SpotWithPriceLimit", "SpotAsPriceGo"):
-        raise OpenApiError(403, "Invalid.InstanceChargeType", "The specified instanceChargeType is not valid.")
+    if call.get("InstanceChargeType") not in (
+        "",
+        "PrePaid",
+        "PostPaid",
+        "SpotWithPriceLimit",
+        "SpotAsPriceGo",
+    ):
+        raise OpenApiError(
+            403, "Invalid.InstanceChargeType", "The specified instanceChargeType is not valid."
+        )
     if call.get("ResourceType") not in ("", "instance", "disk", "reservedinstance", "ddh"):
         raise OpenApiError(
             404, "InvalidResourceType.NotFound", "The ResourceType provided does not exist in our records."

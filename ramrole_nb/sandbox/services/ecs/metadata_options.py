@@ -40,7 +40,9 @@ def modify_instance_metadata_options(call: Call) -> dict[str, Any]:
             "The specified HttpTokens not supported, you can use optional(default) or required.",
         )
     hops = call.get("HttpPutResponseHopLimit") or str(row["hop_limit"])
-    if not re.fullmatch(r"\d{1,3}", hops) or ("HttpPutResponseHopLimit" in call.params and not 1 <= int(hops) <= 64):
+    if not re.fullmatch(r"\d{1,3}", hops) or (
+        "HttpPutResponseHopLimit" in call.params and not 1 <= int(hops) <= 64
+    ):
         raise OpenApiError(
             400,
             "InvalidHttpPutResponseHopLimit.NotSupported",

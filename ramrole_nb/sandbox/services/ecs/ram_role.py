@@ -9,7 +9,13 @@ import secrets
 import time
 from typing import Any
 
-from ....policy import MAX_ATTACH_SESSION_POLICY, MalformedPolicyDocument, Outcome, parse_policy, trusts_service
+from ....policy import (
+    MAX_ATTACH_SESSION_POLICY,
+    MalformedPolicyDocument,
+    Outcome,
+    parse_policy,
+    trusts_service,
+)
 from ...errors import OpenApiError
 from ...openapi import Call, operation
 from .common import check_region, facts, find_instances, instance_ids, instance_resources
@@ -40,7 +46,9 @@ def _session_policy(call: Call) -> str:
     if not text:
         return ""
     if len(text) > MAX_ATTACH_SESSION_POLICY:
-        raise OpenApiError(400, "InvalidParameter.Policy", "The size of Policy must not exceed 1024 characters.")
+        raise OpenApiError(
+            400, "InvalidParameter.Policy", "The size of Policy must not exceed 1024 characters."
+        )
     try:
         parse_policy(text, kind="session")
     except MalformedPolicyDocument as error:
@@ -175,7 +183,9 @@ def describe_instance_ram_role(call: Call) -> dict[str, Any]:
     role = call.get("RamRoleName")
     if not ids and not role:
         raise OpenApiError(
-            403, "InvalidParameter.AllEmpty", "The parameters InstanceIds and RamRoleName cannot both be empty."
+            403,
+            "InvalidParameter.AllEmpty",
+            "The parameters InstanceIds and RamRoleName cannot both be empty.",
         )
     rows = call.store.all(
         "SELECT i.instance_id, coalesce(r.role_name, '') AS role_name FROM instances i"
@@ -183,7 +193,8 @@ def describe_instance_ram_role(call: Call) -> dict[str, Any]:
         call.region_id,
     )
     if ids:
-        find_instances(call, ids)
+        # Without the full stop that Attach and Detach have: so it stands in this operation's list of errors.
+        find_instances(call, ids, message="The specified instanceId does not exist")
         rows = [row for row in rows if row["instance_id"] in ids]
     if role:
         rows = [row for row in rows if row["role_name"] == role]

@@ -25,7 +25,9 @@ __all__ = ["ObjectStorage", "buckets", "listing", "objects"]
 class ObjectStorage:
     """Takes an OSS exchange to its operation and back."""
 
-    def __init__(self, store: Store, knobs: Knobs, authenticator: Authenticator, authorizer: Authorizer) -> None:
+    def __init__(
+        self, store: Store, knobs: Knobs, authenticator: Authenticator, authorizer: Authorizer
+    ) -> None:
         self._store = store
         self._knobs = knobs
         self._authenticator = authenticator
@@ -37,7 +39,7 @@ class ObjectStorage:
         ex.use_oss_request_id()
         try:
             address = locate(ex.host, ex.path)
-            query = parse_query(ex.query, plus_is_space=False)
+            query = parse_query(ex.query)
             ex.note(bucket=address.bucket, key=address.key)
             found = find(ex.method, address, query)
             ex.note(operation=found.name)

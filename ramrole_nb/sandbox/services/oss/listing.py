@@ -18,13 +18,13 @@ from .registry import OssCall, oss_operation
 
 
 def _after(text: str) -> str:
-    """Return the smallest key greater than every key that begins with `text`."""
+    """Return the smallest text greater than every one that begins with `text`; empty: there is none."""
     while text:
         code = ord(text[-1]) + 1
         if code <= 0x10FFFF:
             return text[:-1] + chr(0xE000 if 0xD800 <= code <= 0xDFFF else code)
         text = text[:-1]
-    return chr(0x10FFFF)
+    return ""
 
 
 def walk(
@@ -33,14 +33,16 @@ def walk(
     """Return (objects, common prefixes, last name) after the name `after`; last name empty: the list is complete."""
     found: list[sqlite3.Row] = []
     groups: list[str] = []
-    last, start, inclusive = "", max(after, ""), False
+    last, start, inclusive = "", after, False
     if start < prefix:
         start, inclusive = prefix, True
-    # The group that `after` itself names or lies in has been answered already.
+    # A group that `after` itself names has been answered already.
     if delimiter and after.startswith(prefix) and delimiter in after[len(prefix) :]:
         cut = after.index(delimiter, len(prefix)) + len(delimiter)
         if cut == len(after):
             start, inclusive = _after(after), True
+            if not start:
+                return found, groups, ""
     while True:
         sign = ">=" if inclusive else ">"
         rows = store.all(
@@ -61,6 +63,8 @@ def walk(
                     return found, groups, last
                 groups.append(group)
                 last, start, inclusive, jumped = group, _after(group), True, True
+                if not start:
+                    return found, groups, ""
                 break
             if full:
                 return found, groups, last
@@ -78,7 +82,9 @@ def _encoder(call: OssCall) -> Callable[[str], str]:
     return (lambda text: quote(text, safe="")) if kind else (lambda text: text)
 
 
-def _contents(rows: list[sqlite3.Row], encode: Callable[[str], str], who: dict[str, str] | None) -> list[dict[str, Any]]:
+def _contents(
+    rows: list[sqlite3.Row], encode: Callable[[str], str], who: dict[str, str] | None
+) -> list[dict[str, Any]]:
     return [
         {
             "Key": encode(row["key"]),
@@ -163,8 +169,11 @@ async def list_objects_v2(call: OssCall) -> Answer:
 
 def _open_token(token: str) -> str:
     try:
-        return base64.urlsafe_b64decode(token.encode()).decode()
+        return base64.b64decode(token, altchars=b"-_", validate=True).decode()
     except (ValueError, binascii.Error):
         raise OssError(
-            400, "InvalidArgument", "The continuation token provided is incorrect.", extra={"ArgumentName": "continuation-token"}
+            400,
+            "InvalidArgument",
+            "The continuation token provided is incorrect.",
+            extra={"ArgumentName": "continuation-token"},
         ) from None

@@ -6,13 +6,12 @@ import json
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from ....policy import Outcome
+from ....policy import Decision, Outcome
 from ...answers import Answer
 from ...authorize import Authorizer, denied_detail
 from ...errors import OssError
-from ...exchange import Exchange
+from ...exchange import Exchange, Principal
 from ...knobs import Knobs
 from ...signing.oss_v1 import SUBRESOURCES
 from ...store import Store
@@ -26,6 +25,10 @@ _PLAIN = {
     "security-token",
     *(name for name in SUBRESOURCES if name.startswith("response-")),
 }
+
+# Parameters that may be there without a value and select nothing.
+_LIST = "prefix delimiter marker max-keys encoding-type start-after fetch-owner list-type continuation-token"
+_MAY_BE_EMPTY = frozenset(_LIST.split(" ")) | frozenset(_PLAIN)
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,10 @@ def oss_operations() -> list[OssOperation]:
 def find(method: str, address: Address, query: list[tuple[str, str]]) -> OssOperation:
     """Return the operation a request is for; what the sandbox lacks is refused, never ignored."""
     level = "object" if address.key else "bucket" if address.bucket else "service"
-    names = [name for name, _ in query]
-    subs = sorted({n for n in names if n in SUBRESOURCES and n not in _PLAIN})
+    subs = sorted(
+        # A name without a value selects a sub-resource, also one that the signature's list does not know.
+        {n for n, v in query if (n in SUBRESOURCES and n not in _PLAIN) or (not v and n not in _MAY_BE_EMPTY)}
+    )
     if level == "bucket" and ("list-type", "2") in query:
         subs.append("list-type=2")
     if len(subs) <= 1:
@@ -139,15 +144,21 @@ class OssCall:
             if open_to_all:
                 return
             if on_object:
-                raise _denied("You have no right to access this object because of bucket acl.", "0003-00000001", {})
+                raise _denied(
+                    "You have no right to access this object because of bucket acl.", "0003-00000001", {}
+                )
             raise _denied("Anonymous access is forbidden for this operation.", "0003-00000002", {})
         decision = self.authorizer.decide(self.exchange, who, action, resource, context)
         if decision.outcome is Outcome.ALLOW:
             return
-        if open_to_all and decision.outcome is Outcome.IMPLICIT_DENY and decision.policy_type != "SessionPolicy":
+        if (
+            open_to_all
+            and decision.outcome is Outcome.IMPLICIT_DENY
+            and decision.policy_type != "SessionPolicy"
+        ):
             self.exchange.note(allowed_by=f"bucket ACL {row['acl']}")
             return
-        raise refusal(self, action, decision)
+        raise refusal(who, action, decision)
 
     def need_service(self, action: str) -> None:
         """Raise AccessDenied unless the caller may do `action` on the service."""
@@ -157,17 +168,16 @@ class OssCall:
         resource = f"acs:oss:*:{self.store.account_id}:*"
         decision = self.authorizer.decide(self.exchange, who, action, resource)
         if decision.outcome is not Outcome.ALLOW:
-            raise refusal(self, action, decision)
+            raise refusal(who, action, decision)
 
 
-def refusal(call: OssCall, action: str, decision: Any) -> OssError:
+def refusal(who: Principal, action: str, decision: Decision) -> OssError:
     """Return the AccessDenied of a decision.
 
     The texts mislead, but they are OSS's: an implicit RAM deny speaks of the bucket ACL, an explicit one of a bucket
     policy. Source: https://help.aliyun.com/en/oss/user-guide/0003-00000201 and .../0003-00000001
     """
-    assert call.exchange.principal is not None
-    detail = denied_detail(call.exchange.principal, action, decision)
+    detail = denied_detail(who, action, decision)
     if decision.outcome is Outcome.EXPLICIT_DENY:
         return _denied("Access denied by bucket policy.", "0003-00000201", detail)
     if decision.policy_type == "SessionPolicy":

@@ -8,7 +8,7 @@ import json
 import re
 import sqlite3
 import time
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from ....policy import SYSTEM_POLICIES, MalformedPolicyDocument, parse_policy
 from ...errors import OpenApiError
@@ -67,7 +67,9 @@ def check_role_name(name: str) -> str:
     """
     if not re.fullmatch(r"[A-Za-z0-9.\-]*", name):
         raise OpenApiError(
-            400, "InvalidParameter.RoleName.InvalidChars", 'The parameter - "RoleName" contains invalid chars.'
+            400,
+            "InvalidParameter.RoleName.InvalidChars",
+            'The parameter - "RoleName" contains invalid chars.',
         )
     if not 1 <= len(name) <= 64:
         raise OpenApiError(
@@ -80,7 +82,9 @@ def check_policy_name(name: str) -> str:
     """Return a legal policy name: 1 to 128 letters, digits and `-`. The message's typo is the vendor's."""
     if not re.fullmatch(r"[A-Za-z0-9\-]*", name):
         raise OpenApiError(
-            400, "InvalidParameter.PolicyName.InvalidChars", 'The parameter - "PolicyNam" contains invalid chars.'
+            400,
+            "InvalidParameter.PolicyName.InvalidChars",
+            'The parameter - "PolicyNam" contains invalid chars.',
         )
     if not 1 <= len(name) <= 128:
         raise OpenApiError(
@@ -106,7 +110,7 @@ def check_description(call: Call, name: str = "Description") -> str:
     return text
 
 
-def check_document(text: str, kind: str, param: str, limit: int) -> str:
+def check_document(text: str, kind: Literal["identity", "trust"], param: str, limit: int) -> str:
     """Return a policy document as sent, if it is well formed and not too long."""
     if len(text) > limit:
         raise OpenApiError(
@@ -132,7 +136,9 @@ def find_policy(store: Store, policy_type: str, name: str) -> dict[str, Any]:
     check_policy_type(policy_type)
     check_policy_name(name)
     count = store.one(
-        "SELECT count(*) AS n FROM policy_attachments WHERE policy_type=? AND policy_name=?", policy_type, name
+        "SELECT count(*) AS n FROM policy_attachments WHERE policy_type=? AND policy_name=?",
+        policy_type,
+        name,
     )
     attached = count["n"] if count else 0
     if policy_type == "System" and name in SYSTEM_POLICIES:

@@ -62,7 +62,9 @@ def create_policy(call: Call) -> dict[str, Any]:
         if count and count["n"] >= MAX_CUSTOM_POLICIES:
             raise OpenApiError(409, "LimitExceeded.Policy", "The count of policy beyond the current limits.")
         now = stamp()
-        call.store.run("INSERT INTO policies VALUES (?, ?, 'v1', 2, ?, ?, ?)", name, description, policy_tags, now, now)
+        call.store.run(
+            "INSERT INTO policies VALUES (?, ?, 'v1', 2, ?, ?, ?)", name, description, policy_tags, now, now
+        )
         call.store.run("INSERT INTO policy_versions VALUES (?, 'v1', ?, ?)", name, document, now)
     return {
         "Policy": {
@@ -115,7 +117,9 @@ def get_policy_version(call: Call) -> dict[str, Any]:
     version_id = call.get("VersionId")
     if not re.fullmatch(r"v[1-9]\d{0,9}", version_id):
         raise OpenApiError(
-            400, "InvalidParameter.VersionId.Format", 'The format of the parameter - "VersionId" is incorrect.'
+            400,
+            "InvalidParameter.VersionId.Format",
+            'The format of the parameter - "VersionId" is incorrect.',
         )
     policy = find_policy(call.store, call.get("PolicyType"), call.get("PolicyName"))
     return {"PolicyVersion": _version(call, policy, version_id)}
@@ -127,7 +131,9 @@ def list_policies(call: Call) -> dict[str, Any]:
     kind = call.get("PolicyType")
     if kind:
         check_policy_type(kind)
-    custom = {row["name"]: row["tags"] for row in call.store.all("SELECT name, tags FROM policies ORDER BY name")}
+    custom = {
+        row["name"]: row["tags"] for row in call.store.all("SELECT name, tags FROM policies ORDER BY name")
+    }
     names = [("Custom", n) for n in custom if kind != "System" and tagged_as_wanted(call, custom[n])]
     names += [("System", n) for n in sorted(SYSTEM_POLICIES) if kind != "Custom" and not call.get("Tag")]
     shown, fields = page(call, names)
@@ -218,7 +224,9 @@ def detach_policy_from_role(call: Call) -> dict[str, Any]:
 def attached_policies(call: Call, entity_type: str, name: str) -> dict[str, Any]:
     """Return the policies attached to a user, a group or a role, in the order they were attached."""
     rows = call.store.all(
-        "SELECT * FROM policy_attachments WHERE entity_type=? AND entity_name=? ORDER BY rowid", entity_type, name
+        "SELECT * FROM policy_attachments WHERE entity_type=? AND entity_name=? ORDER BY rowid",
+        entity_type,
+        name,
     )
     shown = []
     for row in rows:

@@ -31,7 +31,9 @@ MAX_ROLES = 1000
 MAX_TRUST_POLICY = 6144
 
 
-def _shown(call: Call, row: sqlite3.Row, *, with_trust: bool = True, with_update: bool = True) -> dict[str, Any]:
+def _shown(
+    call: Call, row: sqlite3.Row, *, with_trust: bool = True, with_update: bool = True
+) -> dict[str, Any]:
     role: dict[str, Any] = {
         "RoleId": row["role_id"],
         "RoleName": row["name"],
@@ -55,7 +57,9 @@ def _session_duration(call: Call, name: str, default: int) -> int:
 def create_role(call: Call) -> dict[str, Any]:
     """Create a role. Who may take it is the trust policy's to say."""
     name = check_role_name(call.get("RoleName"))
-    trust = check_document(call.get("AssumeRolePolicyDocument"), "trust", "AssumeRolePolicyDocument", MAX_TRUST_POLICY)
+    trust = check_document(
+        call.get("AssumeRolePolicyDocument"), "trust", "AssumeRolePolicyDocument", MAX_TRUST_POLICY
+    )
     description = check_description(call)
     duration = _session_duration(call, "MaxSessionDuration", 3600)
     role_tags = tags(call)
@@ -96,7 +100,9 @@ def update_role(call: Call) -> dict[str, Any]:
         trust = check_document(
             call.get("NewAssumeRolePolicyDocument"), "trust", "NewAssumeRolePolicyDocument", MAX_TRUST_POLICY
         )
-    description = check_description(call, "NewDescription") if "NewDescription" in call.params else row["description"]
+    description = (
+        check_description(call, "NewDescription") if "NewDescription" in call.params else row["description"]
+    )
     duration = _session_duration(call, "NewMaxSessionDuration", row["max_session_duration"])
     call.store.run(
         "UPDATE roles SET trust_policy=?, description=?, max_session_duration=?, updated=? WHERE name=?",
@@ -134,6 +140,8 @@ def delete_role(call: Call) -> dict[str, Any]:
 @operation("Ram", "ListRoles", resources=lambda call: [f"acs:ram:*:{call.account_id}:role/*"])
 def list_roles(call: Call) -> dict[str, Any]:
     """List roles by name, a page at a time; trust policies are left out, as in the documented answer."""
-    wanted = [r for r in call.store.all("SELECT * FROM roles ORDER BY name") if tagged_as_wanted(call, r["tags"])]
+    wanted = [
+        r for r in call.store.all("SELECT * FROM roles ORDER BY name") if tagged_as_wanted(call, r["tags"])
+    ]
     rows, fields = page(call, wanted)
     return {**fields, "Roles": {"Role": [_shown(call, row, with_trust=False) for row in rows]}}

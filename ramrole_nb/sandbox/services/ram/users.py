@@ -26,7 +26,9 @@ def _find_user(call: Call) -> sqlite3.Row:
     name = call.get("UserName")
     if not re.fullmatch(r"[A-Za-z0-9._@\-]*", name):
         raise OpenApiError(
-            400, "InvalidParameter.UserName.InvalidChars", 'The parameter - "UserName" contains invalid chars.'
+            400,
+            "InvalidParameter.UserName.InvalidChars",
+            'The parameter - "UserName" contains invalid chars.',
         )
     row = call.store.one("SELECT * FROM users WHERE name=?", name)
     if row is None:

@@ -1,0 +1,104 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Start here: a picture, and no AccessKey
+#
+# An **instance RAM role** lets a program on an ECS instance call Alibaba Cloud without an AccessKey in its code: it asks the
+# instance's metadata service for a temporary credential, and uses that.
+#
+# In the next minute you create a role, let it read OSS, attach it to an instance, fetch the instance's temporary credential
+# and download a picture with it. Run the cells from top to bottom (**Shift + Enter**).
+#
+# You need no cloud account. Everything happens in a **sandbox** on this machine: it speaks the real protocols to the
+# official SDKs, checks every signature and enforces every policy.
+
+# %%
+import ramrole_nb as rr
+
+cloud = rr.connect()
+cloud
+
+# %% [markdown]
+# ## 1. Create a role
+#
+# A role has no key of its own. Its **trust policy** says who may take it; this one trusts ECS (`ecs.aliyuncs.com`), so that
+# an instance can have it.
+
+# %%
+role = cloud.roles.create("EcsRamRole")
+role
+
+# %% [markdown]
+# ## 2. Say what it may do
+#
+# A **permission policy** does that. `AliyunOSSReadOnlyAccess` is a system policy: list and read in OSS, nothing else.
+
+# %%
+role.grant("AliyunOSSReadOnlyAccess")
+
+# %% [markdown]
+# ## 3. Attach it to an instance
+#
+# One instance has at most one role; one role can be on many instances. `cloud.instances` shows all that there are.
+
+# %%
+vm = cloud.instances["web-1"].attach(role)
+vm
+
+# %% [markdown]
+# ## 4. Fetch the temporary credential
+#
+# From the instance's metadata service, in **security hardening mode**: first a token (PUT), then the credential (GET with
+# the token). It is valid for six hours and is renewed by itself. What you see is masked: no secret gets into a notebook.
+
+# %%
+vm.credentials()
+
+# %% [markdown]
+# ## 5. Download with it
+#
+# `using(vm)` signs with the instance's role, as a program on `web-1` would. The file appears only once its length and CRC64
+# are right.
+
+# %%
+cloud.buckets["sandbox-photos"].using(vm).download("testfolder/example.png", overwrite=True)
+
+# %% [markdown]
+# ## What just happened
+#
+# Every call you made, oldest first: who signed it, and which policy statement decided.
+
+# %%
+cloud.wire
+
+# %% [markdown]
+# Look at the last lines: the instance asked the metadata service, and the picture was fetched by the role on `web-1`,
+# allowed by the policy of step 2. No AccessKey was involved in that request.
+#
+# ## Leave nothing behind
+#
+# Everything created here is written in a ledger. This detaches the role, revokes the policy and deletes the role, in the
+# order the services accept; it also works tomorrow, or after a crash.
+
+# %%
+cloud.clean_up()
+
+# %% [markdown]
+# ## Take it home
+#
+# `plain_sdk_example.py`, beside this notebook, does the same with the official SDKs alone. In a terminal, any program can
+# act as the instance:
+#
+# ```sh
+# ramrole on web-1 -- curl http://100.100.100.200/latest/meta-data/
+# ```

@@ -1,0 +1,1 @@
+"""The tests. `tests/run` runs them in a closed network and a hostile environment."""

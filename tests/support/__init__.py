@@ -1,0 +1,1 @@
+"""What the tests share: the leak search, the hostile environment, the socket guard, the runner."""
