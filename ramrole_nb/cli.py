@@ -349,7 +349,6 @@ def _tour(options: argparse.Namespace) -> int:
 
     _no_program(options)
     state = _state(options)
-    os.environ["RAMROLE_STATE"] = str(state)
     world = process.ensure(state)
     out = Path(options.out).expanduser().absolute() if options.out else state / "tour"
 
@@ -368,7 +367,7 @@ def _tour(options: argparse.Namespace) -> int:
             flush=True,
         )
 
-    return 0 if run_tour(connect("sandbox"), world, out, keep=options.keep, told=told) else 1
+    return 0 if run_tour(connect("sandbox", state=state), world, out, keep=options.keep, told=told) else 1
 
 
 def _lab(options: argparse.Namespace) -> int:
@@ -391,8 +390,7 @@ def _cleanup(options: argparse.Namespace) -> int:
     from .connect import connect
 
     _no_program(options)
-    os.environ["RAMROLE_STATE"] = str(_state(options))
-    cloud = connect(changes="yes" if options.yes else "ask")
+    cloud = connect(changes="yes" if options.yes else "ask", state=_state(options))
     what = cloud.created()
     if options.dry_run:
         print("\n".join(["would undo:", *(f"  {line}" for line in what)]) if what else "nothing to clean up")

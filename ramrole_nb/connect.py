@@ -32,6 +32,7 @@ def connect(
     region: str | None = None,
     profile: str | None = None,
     changes: str = "ask",
+    state: str | os.PathLike[str] | None = None,
 ) -> Cloud:
     """Return a session with the sandbox (started if none runs) or, when asked by word, with Alibaba Cloud.
 
@@ -39,6 +40,7 @@ def connect(
     sandbox's users signs (default: the administrator). `region`: default cn-beijing. `profile`: a profile of the Alibaba
     Cloud CLI, live only (default: the SDK's credential chain). `changes`, live only: "ask" shows each change and waits
     for a yes; "yes" makes it; "no" refuses all. Connecting itself makes no call to a service.
+    `state`: the state folder (default: RAMROLE_STATE, else the platform's place for such).
     Raises InputError, StateError, SandboxStartFailed.
     """
     if changes not in _CHANGES:
@@ -58,13 +60,13 @@ def connect(
                 raise InputError(
                     "user= names a user of the sandbox.", next_step="live, name a profile: profile="
                 )
-            return _live(region or _DEFAULT_REGION, profile, changes)
+            return _live(region or _DEFAULT_REGION, profile, changes, state)
     if profile is not None:
         raise InputError("profile= is for live sessions.", next_step='rr.connect("live", profile=...)')
-    return _sandbox(chosen, user, region or _DEFAULT_REGION)
+    return _sandbox(chosen, user, region or _DEFAULT_REGION, state)
 
 
-def _sandbox(chosen: Any, user: str | None, region: str) -> Cloud:
+def _sandbox(chosen: Any, user: str | None, region: str, folder: str | os.PathLike[str] | None) -> Cloud:
     from .cloud.calls import Calls
     from .cloud.context import Context
     from .cloud.credentials import StaticCredentials
@@ -74,7 +76,7 @@ def _sandbox(chosen: Any, user: str | None, region: str) -> Cloud:
     from .sandbox import process
 
     if isinstance(chosen, str):
-        state = process.default_state()
+        state = Path(folder).expanduser() if folder else process.default_state()
         runtime = process.ensure(state)
         admin = process.admin_of(runtime)
     else:
@@ -127,7 +129,7 @@ def _sandbox_label(line: Mapping[str, Any], region: str) -> str:
     return f"SANDBOX account {line['account_id']}, world {line['world']}, region {region}"
 
 
-def _live(region: str, profile: str | None, changes: str) -> Cloud:
+def _live(region: str, profile: str | None, changes: str, folder: str | os.PathLike[str] | None) -> Cloud:
     from .cloud.calls import Calls
     from .cloud.context import Context
     from .cloud.live import LiveCredentials
@@ -139,7 +141,7 @@ def _live(region: str, profile: str | None, changes: str) -> Cloud:
     endpoints = Endpoints(mode="live", scheme="https", metadata_direct=True)
     provider = LiveCredentials(profile)
     wire = Wire()
-    state = default_state()
+    state = Path(folder).expanduser() if folder else default_state()
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     ledger = Ledger(state / "ledger.jsonl", mode="live")
     calls = Calls(endpoints, region, provider, wire, provider.label)

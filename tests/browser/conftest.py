@@ -82,7 +82,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         process.stop(state)
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while it is open, this thread has a running event loop, which other tests must not find.
+@pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
     """The system's Chromium."""
     from playwright.sync_api import sync_playwright

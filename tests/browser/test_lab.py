@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from tests.browser.conftest import Lab
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 
 # What a script of the page says in the console and is not ours: JupyterLab asks for these without needing them.
 _NOT_OURS = ("favicon", "404", "Failed to load resource")
@@ -33,8 +33,9 @@ def open_lab(browser: Browser, lab: Lab, width: int, trouble: list[str]) -> Page
     page.on("request", lambda request: outside(request.url, trouble))
     page.goto(lab.url)
     page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
-    page.wait_for_selector(
-        ".jp-Notebook-ExecutionIndicator[data-status='idle']", timeout=60_000, state="attached"
+    # Before the kernel answers, JupyterLab drops what is asked of it.
+    page.locator(".jp-StatusBar-TextItem", has_text="| Idle").first.wait_for(
+        timeout=120_000, state="attached"
     )
     return page
 
@@ -60,9 +61,15 @@ def run_all(page: Page) -> None:
     ).first.click()  # the notebook has the focus, and follows what it runs
     page.locator(".lm-MenuBar-item", has_text="Run").click()
     page.locator(".lm-Menu-item", has_text="Run All Cells").first.click()
+    # JupyterLab shows only what is in view: look at the end until it is there.
     page.wait_for_function(
-        "() => document.querySelector('.jp-WindowedPanel-outer').innerText.includes('delete role EcsRamRole')",
-        timeout=90_000,
+        """() => {
+            const panel = document.querySelector('.jp-WindowedPanel-outer');
+            panel.scrollTo(0, panel.scrollHeight);
+            return panel.innerText.includes('delete role EcsRamRole');
+        }""",
+        timeout=150_000,
+        polling=500,
     )
 
 
@@ -84,7 +91,11 @@ def test_the_first_notebook_runs_by_the_menu(
     page = open_lab(browser, lab, width, trouble)
     try:
         choose_theme(page, theme)
-        run_all(page)
+        try:
+            run_all(page)
+        except Exception:
+            page.screenshot(path=artefacts / f"failed-{width}.png")
+            raise
         picture = page.locator("img[alt='example.png']")
         picture.scroll_into_view_if_needed()
         assert picture.evaluate("image => image.naturalWidth") == 960

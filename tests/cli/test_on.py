@@ -40,8 +40,7 @@ WAYS = [
 
 @pytest.fixture(scope="module", autouse=True)
 def _role(running: Ramrole) -> None:
-    os.environ["RAMROLE_STATE"] = str(running.state)
-    cloud = rr.connect("sandbox")
+    cloud = rr.connect("sandbox", state=running.state)
     role = cloud.roles.create("EcsRamRole")
     cloud.instances.attach(role, ["web-1", "hardened-1"])
 

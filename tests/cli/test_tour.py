@@ -30,8 +30,7 @@ def tour(ramrole: Ramrole, *arguments: str, **more: Any) -> list[dict[str, Any]]
 
 
 def connect(ramrole: Ramrole) -> Cloud:
-    os.environ["RAMROLE_STATE"] = str(ramrole.state)
-    return rr.connect("sandbox")
+    return rr.connect("sandbox", state=ramrole.state)
 
 
 def nothing_is_left(ramrole: Ramrole) -> None:

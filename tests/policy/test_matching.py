@@ -71,16 +71,16 @@ def test_metacharacters_stand_for_themselves(sign: str) -> None:
     ],
 )
 def test_hostile_patterns_are_fast(pattern: str, value: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     assert not matches(pattern, value)
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 5  # seconds of CPU: an exponential matcher would take hours
 
 
 def test_ten_thousand_patterns_are_fast() -> None:
     value = "acs:oss:oss-cn-beijing:123:b/" + "a" * 200
-    start = time.perf_counter()
+    start = time.process_time()
     assert not any(matches(f"*a*a*a*a*a*{i}", value) for i in range(10_000))
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 @given(st.text("abAB*?:", max_size=8), st.text("abAB:", max_size=8))
