@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import oss2
@@ -14,7 +14,34 @@ from alibabacloud_ram20150501 import models as rm
 
 from tests.sandbox.drive import Answer, Drive, curl
 
-__all__ = ["anonymous", "denied", "error_of", "pattern", "put_url", "refuses", "request", "uid"]
+__all__ = [
+    "anonymous",
+    "denied",
+    "error_of",
+    "pattern",
+    "put_url",
+    "read_answers",
+    "refuses",
+    "request",
+    "uid",
+]
+
+
+@pytest.fixture(autouse=True)
+def read_answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close what oss2 leaves open: it does not read the answers of copy_object and complete_multipart_upload."""
+    answers: list[Any] = []
+    send = oss2.Session.do_request
+
+    def do_request(self: Any, made: Any, timeout: Any) -> Any:
+        answer = send(self, made, timeout)
+        answers.append(answer.response)
+        return answer
+
+    monkeypatch.setattr(oss2.Session, "do_request", do_request)
+    yield
+    for answer in answers:
+        answer.close()
 
 
 def refuses(
@@ -45,7 +72,13 @@ def error_of(answer: Answer) -> dict[str, str]:
 
 
 def request(
-    bucket: Any, method: str, key: str = "", *, query: dict[str, str] | None = None, headers: Any = None, data: Any = b""
+    bucket: Any,
+    method: str,
+    key: str = "",
+    *,
+    query: dict[str, str] | None = None,
+    headers: Any = None,
+    data: Any = b"",
 ) -> Any:
     """Send one signed request as oss2 would, whatever it contains; returns `requests`' answer, never raises."""
     params = dict(query or {})
@@ -83,4 +116,6 @@ def pattern(size: int, seed: int = 1) -> bytes:
 
 def anonymous(drive: Drive, name: str = "sandbox-photos") -> Any:
     """Return a bucket nobody signs for."""
-    return oss2.Bucket(oss2.AnonymousAuth(), "http://oss-cn-beijing.aliyuncs.com", name, proxies={"http": drive.url})
+    return oss2.Bucket(
+        oss2.AnonymousAuth(), "http://oss-cn-beijing.aliyuncs.com", name, proxies={"http": drive.url}
+    )

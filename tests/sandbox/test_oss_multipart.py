@@ -18,6 +18,7 @@ from oss2.models import PartInfo
 
 from tests.sandbox.drive import Drive, document
 from tests.sandbox.oss_help import denied, pattern, refuses, request
+from tests.sandbox.oss_help import read_answers as read_answers
 
 SMALL = 100 * 1024
 NO_UPLOAD = (
@@ -88,7 +89,10 @@ def test_numbers_need_not_be_consecutive_and_a_part_can_be_replaced(drive: Drive
     bucket = drive.bucket()
     upload_id = bucket.init_multipart_upload("k").upload_id
     bucket.upload_part("k", upload_id, 8, b"old")
-    parts = [PartInfo(n, bucket.upload_part("k", upload_id, n, b).etag) for n, b in ((10000, b"c"), (3, b"x" * SMALL), (8, b"y" * SMALL))]
+    parts = [
+        PartInfo(n, bucket.upload_part("k", upload_id, n, b).etag)
+        for n, b in ((10000, b"c"), (3, b"x" * SMALL), (8, b"y" * SMALL))
+    ]
     parts.sort(key=lambda p: p.part_number)
     bucket.complete_multipart_upload("k", upload_id, parts)
     assert bucket.get_object("k").read() == b"x" * SMALL + b"y" * SMALL + b"c"
@@ -101,24 +105,40 @@ def test_only_the_parts_named_are_taken(drive: Drive) -> None:
     assert bucket.get_object("k").read() == b"x" * SMALL
 
 
+def parts_xml(*parts: tuple[int, str]) -> str:
+    """The list of CompleteMultipartUpload, in this order (oss2 would sort it)."""
+    items = "".join(f"<Part><PartNumber>{n}</PartNumber><ETag>{e}</ETag></Part>" for n, e in parts)
+    return f"<CompleteMultipartUpload>{items}</CompleteMultipartUpload>"
+
+
 def test_what_complete_refuses(drive: Drive) -> None:
     """InvalidPart, InvalidPartOrder, EntityTooSmall, MalformedXML; the upload stays as it was."""
     bucket = drive.bucket()
     upload_id, (one, two, three) = upload(bucket, "k", b"x" * SMALL, b"y" * (SMALL - 1), b"z")
-    complete = bucket.complete_multipart_upload
+    first, last = (1, one.etag), (3, three.etag)
+
+    def refused(
+        code: str, *parts: tuple[int, str], message: str = "", key: str = "k", upload_id: str = upload_id
+    ) -> Any:
+        answer = request(bucket, "POST", key, query={"uploadId": upload_id}, data=parts_xml(*parts))
+        root = ET.fromstring(answer.content)
+        assert (answer.status_code, root.findtext("Code")) == (404 if code == "NoSuchUpload" else 400, code)
+        assert message in ("", root.findtext("Message"))
+        return root
+
     order = "The list of parts was not in ascending order."
-    refuses(lambda: complete("k", upload_id, [three, one]), 400, "InvalidPartOrder", order)
-    refuses(lambda: complete("k", upload_id, [one, one]), 400, "InvalidPartOrder", order)
-    refuses(lambda: complete("k", upload_id, [PartInfo(0, one.etag)]), 400, "InvalidPartOrder")
-    refuses(lambda: complete("k", upload_id, [PartInfo(1, two.etag)]), 400, "InvalidPart")
-    refuses(lambda: complete("k", upload_id, [one, PartInfo(9, one.etag)]), 400, "InvalidPart")
-    error = refuses(lambda: complete("k", upload_id, [one, two, three]), 400, "EntityTooSmall")
-    assert error.details["PartNumber"] == "2"
-    refuses(lambda: complete("k", upload_id, []), 400, "MalformedXML")
-    refuses(lambda: complete("other", upload_id, [one]), 404, "NoSuchUpload", NO_UPLOAD)
-    refuses(lambda: complete("k", "0" * 32, [one]), 404, "NoSuchUpload", NO_UPLOAD)
+    refused("InvalidPartOrder", last, first, message=order)
+    refused("InvalidPartOrder", first, first, message=order)
+    refused("InvalidPartOrder", (0, one.etag))
+    refused("InvalidPartOrder", (10001, one.etag))
+    refused("InvalidPart", (1, two.etag))
+    refused("InvalidPart", first, (9, one.etag))
+    assert refused("EntityTooSmall", first, (2, two.etag), last).findtext("PartNumber") == "2"
+    refused("MalformedXML")
+    refused("NoSuchUpload", first, message=NO_UPLOAD, key="other")
+    refused("NoSuchUpload", first, message=NO_UPLOAD, upload_id="0" * 32)
     assert [p.part_number for p in bucket.list_parts("k", upload_id).parts] == [1, 2, 3]
-    complete("k", upload_id, [one, three])
+    bucket.complete_multipart_upload("k", upload_id, [one, three])
 
 
 def test_complete_all(drive: Drive) -> None:
@@ -137,7 +157,11 @@ def test_forbid_overwrite(drive: Drive) -> None:
     forbid = {"x-oss-forbid-overwrite": "true"}
     refuses(lambda: bucket.init_multipart_upload("k", headers=forbid), 409, "FileAlreadyExists")
     upload_id, parts = upload(bucket, "k", b"new")
-    refuses(lambda: bucket.complete_multipart_upload("k", upload_id, parts, headers=forbid), 409, "FileAlreadyExists")
+    refuses(
+        lambda: bucket.complete_multipart_upload("k", upload_id, parts, headers=forbid),
+        409,
+        "FileAlreadyExists",
+    )
     assert bucket.get_object("k").read() == b"old"
     bucket.complete_multipart_upload("k", upload_id, parts)
     assert bucket.get_object("k").read() == b"new"
@@ -158,12 +182,18 @@ def test_upload_part_refusals(drive: Drive) -> None:
     bucket = drive.bucket()
     upload_id = bucket.init_multipart_upload("k").upload_id
     for number in (0, 10001, "x", "-1", "٣"):
-        error = refuses(lambda number=number: bucket.upload_part("k", upload_id, number, b"x"), 400, "InvalidArgument")  # type: ignore[misc]
+        error = refuses(
+            lambda number=number: bucket.upload_part("k", upload_id, number, b"x"), 400, "InvalidArgument"
+        )  # type: ignore[misc]
         assert error.details["ArgumentName"] == "partNumber"
     wrong = {"Content-MD5": "1B2M2Y8AsgTpgAmY7PhCfg=="}
     refuses(lambda: bucket.upload_part("k", upload_id, 1, b"x", headers=wrong), 400, "InvalidDigest")
     for name in ("x-oss-server-side-encryption", "x-oss-traffic-limit"):
-        refuses(lambda name=name: bucket.upload_part("k", upload_id, 1, b"x", headers={name: "1"}), 501, "NotImplemented")  # type: ignore[misc]
+        refuses(
+            lambda name=name: bucket.upload_part("k", upload_id, 1, b"x", headers={name: "1"}),
+            501,
+            "NotImplemented",
+        )  # type: ignore[misc]
     assert bucket.list_parts("k", upload_id).parts == []
 
 
@@ -217,12 +247,23 @@ def test_list_parts_in_pages(drive: Drive) -> None:
     bucket = drive.bucket()
     upload_id, _ = upload(bucket, "k", *(b"%d" % n for n in range(7)))
     page = bucket.list_parts("k", upload_id, max_parts=3)
-    assert ([p.part_number for p in page.parts], page.is_truncated, page.next_marker) == ([1, 2, 3], True, "3")
+    assert ([p.part_number for p in page.parts], page.is_truncated, page.next_marker) == (
+        [1, 2, 3],
+        True,
+        "3",
+    )
     assert page.parts[0].etag == hashlib.md5(b"0").hexdigest().upper()
     rest = bucket.list_parts("k", upload_id, marker="3")
     assert ([p.part_number for p in rest.parts], rest.is_truncated) == ([4, 5, 6, 7], False)
-    assert [p.part_number for p in oss2.PartIterator(bucket, "k", upload_id, max_parts=2)] == list(range(1, 8))
-    for query in ({"max-parts": "0"}, {"max-parts": "1001"}, {"part-number-marker": "x"}, {"encoding-type": "gzip"}):
+    assert [p.part_number for p in oss2.PartIterator(bucket, "k", upload_id, max_parts=2)] == list(
+        range(1, 8)
+    )
+    for query in (
+        {"max-parts": "0"},
+        {"max-parts": "1001"},
+        {"part-number-marker": "x"},
+        {"encoding-type": "gzip"},
+    ):
         answer = request(bucket, "GET", "k", query={"uploadId": upload_id, **query})
         assert (answer.status_code, "InvalidArgument" in answer.text) == (400, True)
 
@@ -262,7 +303,13 @@ def test_resumable_upload_and_download(drive: Drive, tmp_path: Path, threads: in
     bucket = drive.bucket()
     store = oss2.ResumableStore(root=str(tmp_path / "records"))
     done = oss2.resumable_upload(
-        bucket, "big", str(source), store=store, multipart_threshold=SMALL, part_size=SMALL, num_threads=threads
+        bucket,
+        "big",
+        str(source),
+        store=store,
+        multipart_threshold=SMALL,
+        part_size=SMALL,
+        num_threads=threads,
     )
     assert done.status == 200
     assert bucket.head_object("big").object_type == "Multipart"
@@ -287,7 +334,14 @@ def test_a_broken_resumable_upload_goes_on(drive: Drive, tmp_path: Path) -> None
 
     def run(**more: Any) -> None:
         oss2.resumable_upload(
-            bucket, "big", str(source), store=store, multipart_threshold=SMALL, part_size=SMALL, num_threads=1, **more
+            bucket,
+            "big",
+            str(source),
+            store=store,
+            multipart_threshold=SMALL,
+            part_size=SMALL,
+            num_threads=1,
+            **more,
         )
 
     with pytest.raises(KeyboardInterrupt):
@@ -305,7 +359,9 @@ def test_many_at_once(drive: Drive) -> None:
 
     def send(number: int) -> None:
         own = drive.bucket()
-        parts[number] = PartInfo(number, own.upload_part("k", upload_id, number, bytes([number]) * SMALL).etag)
+        parts[number] = PartInfo(
+            number, own.upload_part("k", upload_id, number, bytes([number]) * SMALL).etag
+        )
 
     threads = [threading.Thread(target=send, args=(n,)) for n in range(1, 9)]
     for t in threads:
@@ -316,7 +372,11 @@ def test_many_at_once(drive: Drive) -> None:
 
     def complete() -> None:
         try:
-            results.append(drive.bucket().complete_multipart_upload("k", upload_id, [parts[n] for n in range(1, 9)]).status)
+            results.append(
+                drive.bucket()
+                .complete_multipart_upload("k", upload_id, [parts[n] for n in range(1, 9)])
+                .status
+            )
         except oss2.exceptions.NoSuchUpload:
             results.append(404)
 
@@ -342,7 +402,9 @@ def test_permissions(drive: Drive) -> None:
     denied(lambda: mine.abort_multipart_upload("up/k", upload_id))
     error = denied(mine.list_multipart_uploads)
     assert b"<AuthAction>oss:ListMultipartUploads</AuthAction>" in error.body
-    denied(lambda: mine.upload_part_copy("sandbox-photos", "testfolder/example.png", None, "up/k", upload_id, 2))
+    denied(
+        lambda: mine.upload_part_copy("sandbox-photos", "testfolder/example.png", None, "up/k", upload_id, 2)
+    )
     assert mine.complete_multipart_upload("up/k", upload_id, parts).status == 200
     foreign = admin.init_multipart_upload("else").upload_id
     denied(lambda: mine.upload_part("else", foreign, 1, b"x"))

@@ -78,7 +78,9 @@ def _refused(call: OssCall, error: _WrongPositionError) -> Answer:
 def _position(call: OssCall) -> int:
     text = call.param("position")
     if not text.isascii() or not text.isdigit() or len(text) > 19:
-        raise invalid("position", text, "The position must be an integer not less than 0.")  # the text is ours
+        raise invalid(
+            "position", text, "The position must be an integer not less than 0."
+        )  # the text is ours
     return int(text)
 
 

@@ -22,7 +22,18 @@ from ...errors import OssError
 from ...store import Store
 from .registry import OssCall
 
-__all__ = ["MAX_PUT", "Body", "check_length", "check_md5", "in_thread", "join", "link", "receive", "small_body", "too_large"]
+__all__ = [
+    "MAX_PUT",
+    "Body",
+    "check_length",
+    "check_md5",
+    "in_thread",
+    "join",
+    "link",
+    "receive",
+    "small_body",
+    "too_large",
+]
 
 MAX_PUT = 5 * 1024**3
 _PIECE = 1024 * 1024

@@ -13,8 +13,8 @@ from ...answers import Answer
 from ...errors import OssError
 from ...signing import oss_v4
 from . import permissions
-from .bucket_acl import bucket_acl
 from .bodies import small_body
+from .bucket_acl import bucket_acl
 from .registry import OssCall, oss_operation
 from .settings import invalid
 from .xml_body import MAX_XML, malformed, parse
@@ -55,9 +55,7 @@ async def put_bucket(call: OssCall) -> Answer:
             )
         have = call.store.one("SELECT count(*) AS n FROM buckets WHERE region_id=?", region)
         if have is not None and have["n"] >= _MAX_BUCKETS:
-            raise OssError(
-                400, "TooManyBuckets", "You have attempted to create more buckets than allowed."
-            )
+            raise OssError(400, "TooManyBuckets", "You have attempted to create more buckets than allowed.")
         created = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
         call.store.run(
             "INSERT INTO buckets (name, region_id, acl, storage_class, created) VALUES (?, ?, ?, 'Standard', ?)",

@@ -86,7 +86,9 @@ def _chosen(call: OssCall, upload: sqlite3.Row, data: bytes) -> list[sqlite3.Row
     everything = call.headers.get("x-oss-complete-all", "")
     if everything:
         if everything.lower() != "yes":
-            raise invalid("x-oss-complete-all", everything, "x-oss-complete-all must be yes.")  # the text is ours
+            raise invalid(
+                "x-oss-complete-all", everything, "x-oss-complete-all must be yes."
+            )  # the text is ours
         if data:
             raise invalid("x-oss-complete-all", everything, "With x-oss-complete-all there may be no body.")
         if not stored:

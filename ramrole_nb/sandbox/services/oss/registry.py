@@ -21,7 +21,15 @@ from ...store import Store
 from . import permissions
 from .address import Address
 
-__all__ = ["OssCall", "OssOperation", "find", "no_such_key", "oss_operation", "oss_operations", "refuse_unmodelled"]
+__all__ = [
+    "OssCall",
+    "OssOperation",
+    "find",
+    "no_such_key",
+    "oss_operation",
+    "oss_operations",
+    "refuse_unmodelled",
+]
 
 COPY_SOURCE = "x-oss-copy-source"
 

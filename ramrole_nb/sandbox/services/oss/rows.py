@@ -14,7 +14,15 @@ from . import permissions
 from .registry import OssCall, no_such_key, stored_headers
 from .settings import Settings, forbids_overwrite
 
-__all__ = ["NewObject", "exists", "find_object", "object_headers", "refuse_overwrite", "save", "tagging_count"]
+__all__ = [
+    "NewObject",
+    "exists",
+    "find_object",
+    "object_headers",
+    "refuse_overwrite",
+    "save",
+    "tagging_count",
+]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,17 @@ from urllib.parse import unquote_to_bytes
 from ...errors import OssError
 from .registry import OssCall
 
-__all__ = ["OBJECT_ACLS", "WRITE_HEADERS", "Settings", "checked_tags", "forbids_overwrite", "invalid", "need_write", "object_acl", "settings"]
+__all__ = [
+    "OBJECT_ACLS",
+    "WRITE_HEADERS",
+    "Settings",
+    "checked_tags",
+    "forbids_overwrite",
+    "invalid",
+    "need_write",
+    "object_acl",
+    "settings",
+]
 
 #: The headers of every operation that makes an object.
 WRITE_HEADERS = "x-oss-object-acl x-oss-storage-class x-oss-tagging x-oss-meta-*"
@@ -70,7 +80,9 @@ def check_storage_class(headers: Mapping[str, str]) -> None:
     """Raise unless the storage class is Standard, the only one there is here."""
     wanted = headers.get("x-oss-storage-class", "Standard")
     if wanted not in _STORAGE_CLASSES:
-        raise invalid("x-oss-storage-class", wanted, "no such object storage class exists")  # the text is ours
+        raise invalid(
+            "x-oss-storage-class", wanted, "no such object storage class exists"
+        )  # the text is ours
     if wanted != "Standard":
         raise OssError(
             501, "NotImplemented", f"The sandbox does not have the storage class {wanted}, only Standard."

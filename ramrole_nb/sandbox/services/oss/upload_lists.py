@@ -19,9 +19,7 @@ def _stamp(moment: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(moment))
 
 
-@oss_operation(
-    "ListParts", "GET", "object", "uploadId", params="max-parts part-number-marker encoding-type"
-)
+@oss_operation("ListParts", "GET", "object", "uploadId", params="max-parts part-number-marker encoding-type")
 async def list_parts(call: OssCall) -> Answer:
     """List an upload's parts by number."""
     call.need("oss:ListParts", on_object=True)
@@ -77,7 +75,9 @@ async def list_multipart_uploads(call: OssCall) -> Answer:
     encode = encoder(call)
     size = integer_param(call, "max-uploads", 1000)
     key_marker = call.param("key-marker")
-    id_marker = call.param("upload-id-marker") if key_marker else ""  # ignored without the other, as documented
+    id_marker = (
+        call.param("upload-id-marker") if key_marker else ""
+    )  # ignored without the other, as documented
     entries = _entries(_after(call, prefix, key_marker, id_marker), prefix, delimiter, key_marker)
     shown = entries[:size]
     truncated = len(entries) > size
