@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import random
 import re
-import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,12 +13,13 @@ import oss2
 import pytest
 from alibabacloud_ram20150501 import models as rm
 
-from tests.sandbox.drive import Answer, Drive, curl
+from tests.sandbox.drive import Answer, Drive, curl, xml
 
 __all__ = [
     "anonymous",
     "denied",
     "error_of",
+    "md5",
     "pattern",
     "put_url",
     "read_answers",
@@ -65,7 +67,7 @@ def denied(call: Callable[[], object]) -> oss2.exceptions.OssError:
 
 def error_of(answer: Answer) -> dict[str, str]:
     """Return the plain fields of `<Error>`."""
-    root = ET.fromstring(answer.body)
+    root = xml(answer.body)
     assert root.tag == "Error", answer.text
     assert answer["content-type"] == "application/xml"
     return {e.tag: e.text or "" for e in root}
@@ -107,6 +109,9 @@ def uid(drive: Drive, name: str) -> str:
     """Return a user's numeric id, which a bucket policy names."""
     found: str = drive.ram().get_user(rm.GetUserRequest(user_name=name)).body.user.user_id
     return found
+
+
+md5 = functools.partial(hashlib.md5, usedforsecurity=False)
 
 
 def pattern(size: int, seed: int = 1) -> bytes:

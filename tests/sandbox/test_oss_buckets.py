@@ -5,6 +5,7 @@ Sources: https://github.com/AlibabaCloudDocs/oss (API Reference), facts/oss.md Â
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import Any
 
@@ -12,8 +13,15 @@ import oss2
 import pytest
 
 from tests.sandbox.drive import Drive, curl, document
-from tests.sandbox.oss_help import anonymous, denied, error_of, refuses, request, uid
-from tests.sandbox.oss_help import read_answers as read_answers
+from tests.sandbox.oss_help import (
+    anonymous,
+    denied,
+    error_of,
+    read_answers,  # noqa: F401 - a fixture
+    refuses,
+    request,
+    uid,
+)
 
 PHOTO = "testfolder/example.png"
 NEW = "my-new-bucket"
@@ -230,7 +238,7 @@ def test_malformed_bucket_policies(drive: Drive) -> None:
         document(rule("Permit", "oss:GetObject", "*")),
         "[" * 100_000, "\ud800".encode("utf-8", "surrogatepass").decode("latin-1"),
     ):  # fmt: skip
-        error = refuses(lambda text=text: bucket.put_bucket_policy(text), 400, "InvalidPolicyDocument")  # type: ignore[misc]
+        error = refuses(functools.partial(bucket.put_bucket_policy, text), 400, "InvalidPolicyDocument")
         assert error.message
     big = document(
         rule("Allow", "oss:GetObject", "*", [f"acs:oss:*:*:sandbox-photos/{n:0100d}" for n in range(200)])
@@ -272,19 +280,25 @@ def test_bucket_policy_denies(drive: Drive) -> None:
 def test_bucket_policy_for_everyone(drive: Drive) -> None:
     """`*` is everyone, an anonymous caller too; conditions count."""
     nobody, admin = anonymous(drive), drive.bucket()
+    below = {"StringLike": {"oss:Prefix": ["test*"]}}
     admin.put_bucket_policy(document(
         rule("Allow", "oss:GetObject", ["*"]),
-        rule("Allow", "oss:ListObjects", ["*"], "acs:oss:*:*:sandbox-photos", Condition={"StringLike": {"oss:Prefix": ["test*"]}}),
+        rule("Allow", "oss:ListObjects", ["*"], "acs:oss:*:*:sandbox-photos", Condition=below),
     ))  # fmt: skip
     assert nobody.get_object(PHOTO).read()
     assert nobody.list_objects_v2(prefix="testfolder/").object_list
     denied(nobody.list_objects_v2)
     admin.put_bucket_acl("public-read")
-    admin.put_bucket_policy(
-        document(
-            rule("Deny", "oss:GetObject", ["*"], Condition={"NotIpAddress": {"acs:SourceIp": ["10.0.0.1"]}})
-        )
+    elsewhere = {"NotIpAddress": {"acs:SourceIp": ["10.0.0.1"]}}
+    lone = document(rule("Deny", "oss:GetObject", ["*"], Condition=elsewhere))
+    error = refuses(lambda: admin.put_bucket_policy(lone), 400, "InvalidPolicyDocument")
+    assert "acs:SourceVpc" in error.message, "https://help.aliyun.com/en/oss/user-guide/bucket-policy/"
+    both = {**elsewhere, "StringNotEquals": {"acs:SourceVpc": ["vpc-x"]}}
+    assert (
+        admin.put_bucket_policy(document(rule("Deny", "oss:GetObject", ["*"], Condition=both))).status == 200
     )
+    plain = {"Bool": {"acs:SecureTransport": ["false"]}}
+    admin.put_bucket_policy(document(rule("Deny", "oss:GetObject", ["*"], Condition=plain)))
     denied(lambda: nobody.get_object(PHOTO))
 
 
@@ -294,8 +308,20 @@ def test_bucket_policy_for_a_role_session(drive: Drive) -> None:
     bucket = drive.bucket(who)
     denied(lambda: bucket.get_object(PHOTO))
     me = drive.sts(who).get_caller_identity().body.arn.replace("acs:ram::", "arn:sts::")
-    drive.bucket().put_bucket_policy(document(rule("Allow", "oss:GetObject", [me])))
-    assert bucket.get_object(PHOTO).read()
+    for name in (me, me.rpartition("/")[0] + "/*", "arn:sts::*:*/*/*"):
+        drive.bucket().put_bucket_policy(document(rule("Allow", "oss:GetObject", [name])))
+        assert bucket.get_object(PHOTO).read()
+        denied(lambda: drive.bucket("viewer").get_object(PHOTO))
+    drive.bucket().put_bucket_policy(document(rule("Allow", "oss:GetObject", [me + "x", "arn:sts::1:*/*/*"])))
+    denied(lambda: bucket.get_object(PHOTO))
+
+
+def test_a_session_policy_limits_a_bucket_policy(drive: Drive) -> None:
+    """Its denial has an EC of its own: https://alibabacloud.com/help/en/oss/support/0003-00000301."""
+    who = drive.session(session_policy=document(("Allow", "oss:ListObjects", "*")))
+    drive.bucket().put_bucket_policy(document(rule("Allow", "oss:GetObject", ["*"])))
+    error = denied(lambda: drive.bucket(who).get_object(PHOTO))
+    assert (error.message, error.ec) == ("Access denied by authorizer's policy.", "0003-00000301")
 
 
 def test_bucket_policy_goes_with_its_bucket(drive: Drive) -> None:

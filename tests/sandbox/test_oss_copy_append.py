@@ -7,19 +7,24 @@ from __future__ import annotations
 
 import base64
 import email.utils
-import hashlib
+import functools
 import threading
 import time
-import xml.etree.ElementTree as ET
 from typing import Any
 
 import oss2
 import pytest
 from fastcrc import crc64
 
-from tests.sandbox.drive import Drive, document
-from tests.sandbox.oss_help import denied, pattern, refuses, request
-from tests.sandbox.oss_help import read_answers as read_answers
+from tests.sandbox.drive import Drive, document, xml
+from tests.sandbox.oss_help import (
+    denied,
+    md5,
+    pattern,
+    read_answers,  # noqa: F401 - a fixture
+    refuses,
+    request,
+)
 
 PHOTO = "testfolder/example.png"
 
@@ -38,8 +43,8 @@ def test_copy(drive: Drive, version: str) -> None:
         headers={"Content-Type": "x/y", "x-oss-meta-a": "b", "Cache-Control": "no-cache"},
     )
     done = bucket.copy_object("sandbox-photos", "from/a b+ü.bin", "to/copy")
-    assert done.etag == hashlib.md5(body).hexdigest().upper()
-    root = ET.fromstring(done.resp.read() or b"<x/>")
+    assert done.etag == md5(body).hexdigest().upper()
+    root = xml(done.resp.read() or b"<x/>")
     assert root.tag in ("CopyObjectResult", "x")
     got = bucket.get_object("to/copy")
     assert got.read() == body
@@ -55,7 +60,7 @@ def test_copy(drive: Drive, version: str) -> None:
 def test_the_xml_of_copy(drive: Drive) -> None:
     bucket = drive.bucket()
     answer = request(bucket, "PUT", "copy", headers={"x-oss-copy-source": f"/sandbox-photos/{PHOTO}"})
-    root = ET.fromstring(answer.content)
+    root = xml(answer.content)
     assert (answer.status_code, root.tag) == (200, "CopyObjectResult")
     assert root.findtext("ETag") == answer.headers["ETag"]
     assert (root.findtext("LastModified") or "").endswith(".000Z")
@@ -102,7 +107,7 @@ def test_copy_conditions(drive: Drive) -> None:
     head = bucket.head_object(PHOTO)
     before, after = (email.utils.formatdate(head.last_modified + d, usegmt=True) for d in (-100, 100))
 
-    def copy(name: str, value: str) -> int:
+    def conditional(name: str, value: str) -> int:
         headers = {f"x-oss-copy-source-if-{name}": value}
         status: int = bucket.copy_object("sandbox-photos", PHOTO, "copy", headers=headers).status
         return status
@@ -111,12 +116,12 @@ def test_copy_conditions(drive: Drive) -> None:
         ("match", head.etag), ("match", f'"{head.etag}"'), ("none-match", "0" * 32),
         ("unmodified-since", after), ("modified-since", before),
     ):  # fmt: skip
-        assert copy(name, value) == 200, name
+        assert conditional(name, value) == 200, name
     for name, value in (("match", "0" * 32), ("unmodified-since", before)):
-        refuses(lambda name=name, value=value: copy(name, value), 412, "PreconditionFailed")  # type: ignore[misc]
+        refuses(functools.partial(conditional, name, value), 412, "PreconditionFailed")
     for name, value in (("none-match", head.etag), ("modified-since", after)):
         with pytest.raises(oss2.exceptions.NotModified):
-            copy(name, value)
+            conditional(name, value)
 
 
 def test_what_copy_refuses(drive: Drive) -> None:
@@ -140,10 +145,10 @@ def test_what_copy_refuses(drive: Drive) -> None:
     denied(lambda: copy(other, "k", "k"))
     for name in ("x-oss-server-side-encryption", "x-oss-callback"):
         refuses(
-            lambda name=name: copy("sandbox-photos", PHOTO, "k", headers={name: "AES256"}),
+            functools.partial(copy, "sandbox-photos", PHOTO, "k", headers={name: "AES256"}),
             501,
             "NotImplemented",
-        )  # type: ignore[misc]
+        )
     bucket.append_object("log", 0, b"x")
     refuses(lambda: copy("sandbox-photos", "log", "k2"), 400, "OperationNotSupported")
 
@@ -172,7 +177,7 @@ def test_copying_a_multipart_object(drive: Drive) -> None:
     bucket.complete_multipart_upload("m", upload_id, None, headers={"x-oss-complete-all": "yes"})
     bucket.copy_object("sandbox-photos", "m", "n")
     head = bucket.head_object("n")
-    assert (head.object_type, head.etag) == ("Normal", hashlib.md5(b"hello").hexdigest().upper())
+    assert (head.object_type, head.etag) == ("Normal", md5(b"hello").hexdigest().upper())
     assert bucket.get_object("n").read() == b"hello"
 
 
@@ -204,19 +209,19 @@ def test_append(drive: Drive) -> None:
 def test_what_append_refuses(drive: Drive) -> None:
     bucket = drive.bucket()
     append = bucket.append_object
-    text = "Position is not equal to file length."
-    error = refuses(lambda: append("log", 1, b"x"), 409, "PositionNotEqualToLength", text)
+    message = "Position is not equal to file length."
+    error = refuses(lambda: append("log", 1, b"x"), 409, "PositionNotEqualToLength", message)
     assert error.next_position == 0
     append("log", 0, b"abc")
     for position in (0, 2, 4):
         error = refuses(
-            lambda position=position: append("log", position, b"x"), 409, "PositionNotEqualToLength", text
-        )  # type: ignore[misc]
+            functools.partial(append, "log", position, b"x"), 409, "PositionNotEqualToLength", message
+        )
         assert error.next_position == 3
     refuses(lambda: append(PHOTO, 0, b"x"), 409, "ObjectNotAppendable", "The object is not appendable.")
-    for position in ("-1", "x", "", "9" * 30):
-        answer = request(bucket, "POST", "log", query={"append": "", "position": position}, data=b"x")
-        assert (answer.status_code, "InvalidArgument" in answer.text) == (400, True), position
+    for text in ("-1", "x", "", "9" * 30):
+        answer = request(bucket, "POST", "log", query={"append": "", "position": text}, data=b"x")
+        assert (answer.status_code, "InvalidArgument" in answer.text) == (400, True), text
     refuses(lambda: append("log", 3, b"x", headers={"x-oss-meta-a": "b"}), 400, "InvalidArgument")
     refuses(lambda: append("new", 0, b"x", headers={"x-oss-object-acl": "secret"}), 400, "InvalidArgument")
     refuses(
@@ -276,8 +281,9 @@ def test_delete_several(drive: Drive) -> None:
         assert not bucket.object_exists(key)
 
 
-def batch(bucket: Any, body: bytes, md5: str | None = None, **query: str) -> Any:
-    digest = base64.b64encode(hashlib.md5(body).digest()).decode() if md5 is None else md5
+def batch(bucket: Any, body: bytes, digest: str | None = None, **query: str) -> Any:
+    if digest is None:
+        digest = base64.b64encode(md5(body).digest()).decode()
     headers = {"Content-MD5": digest} if digest else {}
     return request(bucket, "POST", query={"delete": "", **query}, headers=headers, data=body)
 
@@ -288,7 +294,7 @@ def test_quiet_and_verbose(drive: Drive) -> None:
     answer = batch(bucket, b"<Delete><Quiet>true</Quiet><Object><Key>a</Key></Object></Delete>")
     assert (answer.status_code, answer.content) == (200, b"")
     answer = batch(bucket, b"<Delete><Object><Key>a b</Key></Object></Delete>", **{"encoding-type": "url"})
-    root = ET.fromstring(answer.content)
+    root = xml(answer.content)
     assert (root.tag, root.findtext("EncodingType"), root.findtext("Deleted/Key")) == (
         "DeleteResult",
         "url",
@@ -299,11 +305,9 @@ def test_quiet_and_verbose(drive: Drive) -> None:
 def test_what_batch_delete_refuses(drive: Drive) -> None:
     bucket = drive.bucket()
 
-    def answers(status: int, code: str, body: bytes, md5: str | None = None) -> None:
-        answer = batch(bucket, body, md5)
-        assert (answer.status_code, ET.fromstring(answer.content).findtext("Code")) == (status, code), (
-            answer.text
-        )
+    def answers(status: int, code: str, body: bytes, digest: str | None = None) -> None:
+        answer = batch(bucket, body, digest)
+        assert (answer.status_code, xml(answer.content).findtext("Code")) == (status, code), answer.text
 
     good = f"<Delete><Object><Key>{PHOTO}</Key></Object></Delete>".encode()
     answers(400, "MissingArgument", good, "")

@@ -5,9 +5,8 @@ Source: https://github.com/AlibabaCloudDocs/oss, API Reference, Object operation
 
 from __future__ import annotations
 
-import hashlib
+import functools
 import threading
-import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,15 @@ import pytest
 from fastcrc import crc64
 from oss2.models import PartInfo
 
-from tests.sandbox.drive import Drive, document
-from tests.sandbox.oss_help import denied, pattern, refuses, request
-from tests.sandbox.oss_help import read_answers as read_answers
+from tests.sandbox.drive import Drive, document, xml
+from tests.sandbox.oss_help import (
+    denied,
+    md5,
+    pattern,
+    read_answers,  # noqa: F401 - a fixture
+    refuses,
+    request,
+)
 
 SMALL = 100 * 1024
 NO_UPLOAD = (
@@ -37,6 +42,12 @@ def upload(bucket: Any, key: str, *bodies: bytes, first: int = 1, **more: Any) -
     return upload_id, parts
 
 
+def parts_xml(*parts: tuple[int, str]) -> str:
+    """The list of CompleteMultipartUpload, in this order (oss2 would sort it)."""
+    items = "".join(f"<Part><PartNumber>{n}</PartNumber><ETag>{e}</ETag></Part>" for n, e in parts)
+    return f"<CompleteMultipartUpload>{items}</CompleteMultipartUpload>"
+
+
 @pytest.mark.parametrize("version", ["v1", "v4"])
 @pytest.mark.parametrize("path_style", [False, True])
 def test_round_trip(drive: Drive, version: str, path_style: bool) -> None:
@@ -45,13 +56,13 @@ def test_round_trip(drive: Drive, version: str, path_style: bool) -> None:
     bodies = [pattern(SMALL, 1), pattern(SMALL + 1, 2), b"tail"]
     key = "dir/multi part+ü.bin"
     upload_id, parts = upload(bucket, key, *bodies, headers={"Content-Type": "x/y", "x-oss-meta-a": "b"})
-    assert [p.etag for p in parts] == [hashlib.md5(b).hexdigest().upper() for b in bodies]
+    assert [p.etag for p in parts] == [md5(b).hexdigest().upper() for b in bodies]
     refuses(lambda: bucket.get_object(key), 404, "NoSuchKey")
     done = bucket.complete_multipart_upload(key, upload_id, parts)  # oss2 checks the CRC it combined itself
     whole = b"".join(bodies)
     assert done.status == 200
     assert done.crc == crc64.xz(whole)
-    digest = hashlib.md5(b"".join(hashlib.md5(b).digest() for b in bodies)).hexdigest().upper()
+    digest = md5(b"".join(md5(b).digest() for b in bodies)).hexdigest().upper()
     assert done.etag == f"{digest}-3"
     got = bucket.get_object(key)
     assert got.read() == whole
@@ -68,7 +79,7 @@ def test_the_xml_of_initiate_and_complete(drive: Drive) -> None:
     bucket = drive.bucket()
     key = "a b/ü\x01"
     answer = request(bucket, "POST", key, query={"uploads": "", "encoding-type": "url"})
-    root = ET.fromstring(answer.content)
+    root = xml(answer.content)
     assert (answer.status_code, root.tag) == (200, "InitiateMultipartUploadResult")
     assert [root.findtext(n) for n in ("Bucket", "Key", "EncodingType")] == [
         "sandbox-photos", "a%20b%2F%C3%BC%01", "url",
@@ -76,9 +87,9 @@ def test_the_xml_of_initiate_and_complete(drive: Drive) -> None:
     upload_id = root.findtext("UploadId") or ""
     assert len(upload_id) == 32
     sent = bucket.upload_part(key, upload_id, 1, b"x")
-    body = f'<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>"{sent.etag}"</ETag></Part></CompleteMultipartUpload>'
+    body = parts_xml((1, f'"{sent.etag}"'))
     answer = request(bucket, "POST", key, query={"uploadId": upload_id, "encoding-type": "url"}, data=body)
-    root = ET.fromstring(answer.content)
+    root = xml(answer.content)
     assert (answer.status_code, root.tag) == (200, "CompleteMultipartUploadResult")
     assert root.findtext("Key") == "a%20b%2F%C3%BC%01"
     assert (root.findtext("Location") or "").startswith("http://sandbox-photos.oss-cn-beijing.aliyuncs.com/")
@@ -105,12 +116,6 @@ def test_only_the_parts_named_are_taken(drive: Drive) -> None:
     assert bucket.get_object("k").read() == b"x" * SMALL
 
 
-def parts_xml(*parts: tuple[int, str]) -> str:
-    """The list of CompleteMultipartUpload, in this order (oss2 would sort it)."""
-    items = "".join(f"<Part><PartNumber>{n}</PartNumber><ETag>{e}</ETag></Part>" for n, e in parts)
-    return f"<CompleteMultipartUpload>{items}</CompleteMultipartUpload>"
-
-
 def test_what_complete_refuses(drive: Drive) -> None:
     """InvalidPart, InvalidPartOrder, EntityTooSmall, MalformedXML; the upload stays as it was."""
     bucket = drive.bucket()
@@ -121,7 +126,7 @@ def test_what_complete_refuses(drive: Drive) -> None:
         code: str, *parts: tuple[int, str], message: str = "", key: str = "k", upload_id: str = upload_id
     ) -> Any:
         answer = request(bucket, "POST", key, query={"uploadId": upload_id}, data=parts_xml(*parts))
-        root = ET.fromstring(answer.content)
+        root = xml(answer.content)
         assert (answer.status_code, root.findtext("Code")) == (404 if code == "NoSuchUpload" else 400, code)
         assert message in ("", root.findtext("Message"))
         return root
@@ -183,17 +188,17 @@ def test_upload_part_refusals(drive: Drive) -> None:
     upload_id = bucket.init_multipart_upload("k").upload_id
     for number in (0, 10001, "x", "-1", "٣"):
         error = refuses(
-            lambda number=number: bucket.upload_part("k", upload_id, number, b"x"), 400, "InvalidArgument"
-        )  # type: ignore[misc]
+            functools.partial(bucket.upload_part, "k", upload_id, number, b"x"), 400, "InvalidArgument"
+        )
         assert error.details["ArgumentName"] == "partNumber"
     wrong = {"Content-MD5": "1B2M2Y8AsgTpgAmY7PhCfg=="}
     refuses(lambda: bucket.upload_part("k", upload_id, 1, b"x", headers=wrong), 400, "InvalidDigest")
     for name in ("x-oss-server-side-encryption", "x-oss-traffic-limit"):
         refuses(
-            lambda name=name: bucket.upload_part("k", upload_id, 1, b"x", headers={name: "1"}),
+            functools.partial(bucket.upload_part, "k", upload_id, 1, b"x", headers={name: "1"}),
             501,
             "NotImplemented",
-        )  # type: ignore[misc]
+        )
     assert bucket.list_parts("k", upload_id).parts == []
 
 
@@ -211,7 +216,7 @@ def test_upload_part_copy(drive: Drive) -> None:
         (3, (SMALL, None), body[SMALL:]),
     ):
         sent = copy("sandbox-photos", "source +ü", span, "k", upload_id, number)
-        assert sent.etag == hashlib.md5(expected).hexdigest().upper()
+        assert sent.etag == md5(expected).hexdigest().upper()
         assert ("Content-Range" in sent.headers) == (span is not None)
         parts.append(PartInfo(number, sent.etag))
     assert sent.headers["Content-Range"] == f"bytes {SMALL}-{3 * SMALL - 1}/{3 * SMALL}"
@@ -252,7 +257,7 @@ def test_list_parts_in_pages(drive: Drive) -> None:
         True,
         "3",
     )
-    assert page.parts[0].etag == hashlib.md5(b"0").hexdigest().upper()
+    assert page.parts[0].etag == md5(b"0").hexdigest().upper()
     rest = bucket.list_parts("k", upload_id, marker="3")
     assert ([p.part_number for p in rest.parts], rest.is_truncated) == ([4, 5, 6, 7], False)
     assert [p.part_number for p in oss2.PartIterator(bucket, "k", upload_id, max_parts=2)] == list(

@@ -5,14 +5,19 @@ Source: https://github.com/AlibabaCloudDocs/oss, API Reference, Object operation
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import oss2
 from oss2.models import Tagging, TaggingRule
 
 from tests.sandbox.drive import Drive, document
-from tests.sandbox.oss_help import denied, refuses, request
-from tests.sandbox.oss_help import read_answers as read_answers
+from tests.sandbox.oss_help import (
+    denied,
+    read_answers,  # noqa: F401 - a fixture
+    refuses,
+    request,
+)
 
 PHOTO = "testfolder/example.png"
 
@@ -87,14 +92,17 @@ def test_tag_rules(drive: Drive) -> None:
     for body in ("", "<Tagging/>", "<Tagging><TagSet><Tag><Value>1</Value></Tag></TagSet></Tagging>"):
         answer = request(bucket, "PUT", PHOTO, query={"tagging": ""}, data=body)
         assert (answer.status_code, "MalformedXML" in answer.text) == (400, True), body
-    text = "The header 'x-oss-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates."
+    text = (
+        "The header 'x-oss-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters "
+        "without tag name duplicates."
+    )
     for header in ("a=1&a=2", "%FF=1"):
         refuses(
-            lambda header=header: bucket.put_object("k", b"", headers={"x-oss-tagging": header}),
+            functools.partial(bucket.put_object, "k", b"", headers={"x-oss-tagging": header}),
             400,
             "InvalidArgument",
             text,
-        )  # type: ignore[misc]
+        )
     assert tags_of(bucket, PHOTO) == kept
 
 
@@ -116,10 +124,11 @@ def test_tag_permissions(drive: Drive) -> None:
 
 def test_policies_by_tag(drive: Drive) -> None:
     """oss:ExistingObjectTag/<key> of the object asked for, oss:RequestObjectTag/<key> of the upload."""
+    team_a = {"StringEquals": {"oss:RequestObjectTag/team": "a"}}
     allow = {"Effect": "Allow", "Action": "oss:*", "Resource": "*"}
     who = drive.session(document(
         {**allow, "Action": "oss:GetObject", "Condition": {"StringEquals": {"oss:ExistingObjectTag/status": "ok"}}},
-        {**allow, "Action": ["oss:PutObject", "oss:PutObjectTagging"], "Condition": {"StringEquals": {"oss:RequestObjectTag/team": "a"}}},
+        {**allow, "Action": ["oss:PutObject", "oss:PutObjectTagging"], "Condition": team_a},
     ))  # fmt: skip
     bucket, admin = drive.bucket(who), drive.bucket()
     denied(lambda: bucket.get_object(PHOTO))
@@ -147,4 +156,4 @@ def test_other_conditions_on_writing_are_refused(drive: Drive) -> None:
     """If-Match and its kin are documented for reading only: on a write they are refused, not ignored (ours)."""
     bucket: oss2.Bucket = drive.bucket()
     for name in ("If-Match", "If-None-Match"):
-        refuses(lambda name=name: bucket.put_object("k", b"", headers={name: "*"}), 501, "NotImplemented")  # type: ignore[misc]
+        refuses(functools.partial(bucket.put_object, "k", b"", headers={name: "*"}), 501, "NotImplemented")

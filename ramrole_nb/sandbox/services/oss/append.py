@@ -106,7 +106,11 @@ def _first(body: bodies.Body, made: Settings) -> NewObject:
 async def _behind(call: OssCall, row: sqlite3.Row, body: bodies.Body) -> tuple[str, int]:
     """Write a body behind an object and return (ETag, CRC). The ETag is no MD5; it only differs each time, as OSS's does."""
     target = call.store.body_path(row["body"])
-    crc = await bodies.in_thread(lambda: _write_behind(target, row["size"], body.path, int(row["crc64"])))
+    try:
+        crc = await bodies.in_thread(lambda: _write_behind(target, row["size"], body.path, int(row["crc64"])))
+    except FileNotFoundError:
+        body.check_there()
+        raise _replaced(call) from None
     known = hashlib.md5((row["etag"] + body.etag).encode(), usedforsecurity=False)
     etag = f'"{known.hexdigest().upper()}"'
     changed = call.store.run(
@@ -121,11 +125,16 @@ async def _behind(call: OssCall, row: sqlite3.Row, body: bodies.Body) -> tuple[s
         row["body"],
         row["size"],
     )
-    if not changed:  # replaced or deleted meanwhile
-        now = call.object()
-        raise _WrongPositionError(now["size"] if now is not None else 0)
+    if not changed:
+        raise _replaced(call)
     body.path.unlink(missing_ok=True)
     return etag, crc
+
+
+def _replaced(call: OssCall) -> _WrongPositionError:
+    """Return the refusal for an object that was replaced or deleted while it was written to."""
+    now = call.object()
+    return _WrongPositionError(now["size"] if now is not None else 0)
 
 
 def _write_behind(target: Path, size: int, source: Path, crc: int) -> int:

@@ -58,6 +58,11 @@ class Body:
         self._sha256.update(piece)
         self.crc = crc64.xz(bytes(piece), self.crc)
 
+    def check_there(self) -> None:
+        """Raise ServiceUnavailable if the file was swept away: a reset of the world takes what belongs to no row."""
+        if not self.path.exists():
+            raise OssError(503, "ServiceUnavailable", "The sandbox's world was reset during the upload.")
+
     @property
     def md5(self) -> str:
         """Base64, as in Content-MD5."""

@@ -46,6 +46,7 @@ async def complete_multipart_upload(call: OssCall) -> Answer:
     sources = [(call.store.body_path(row["body"]), 0, row["size"]) for row in rows]
     try:
         await bodies.in_thread(lambda: bodies.join(body, sources))
+        body.check_there()
         new = NewObject(
             body.path.name,
             body.size,

@@ -82,7 +82,7 @@ def _refuse_source(source: sqlite3.Row, *, onto_itself: bool) -> None:
 
 
 def _copy(call: OssCall, source: sqlite3.Row, made: Settings) -> tuple[str, float]:
-    """Make the new object and return (ETag, time). Of a multipart object the copy is a normal one: its ETag is the MD5 (ours)."""
+    """Make the new object and return (ETag, time). Of a multipart object it is a normal one, its ETag the MD5 (ours)."""
     etag = source["etag"]
     if source["object_type"] != "Normal":
         etag = f'"{base64.b64decode(source["md5"]).hex().upper()}"'

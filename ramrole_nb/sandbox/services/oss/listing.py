@@ -76,6 +76,7 @@ def walk(
 
 
 def encoder(call: OssCall) -> Callable[[str], str]:
+    """Return how names are written: as they are, or with encoding-type=url percent-encoded."""
     kind = call.param("encoding-type")
     if kind not in ("", "url"):
         raise OssError(400, "InvalidArgument", "Argument encoding-type only supports url.")

@@ -89,6 +89,7 @@ def _number(call: OssCall) -> int:
 def _save(call: OssCall, number: int, body: bodies.Body) -> None:
     store = call.store
     with store.transaction():
+        body.check_there()
         upload_id = find_upload(call)["upload_id"]  # it may have been aborted or completed meanwhile
         old = store.one("SELECT body FROM parts WHERE upload_id=? AND number=?", upload_id, number)
         store.run(

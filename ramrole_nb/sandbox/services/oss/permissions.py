@@ -89,8 +89,9 @@ def refusal(who: Principal | None, action: str, decision: Decision) -> OssError:
     if decision.outcome is Outcome.EXPLICIT_DENY:
         return denied("Access denied by bucket policy.", "0003-00000201", detail)
     if decision.policy_type == "SessionPolicy":
-        # Source: https://www.alibabacloud.com/help/doc-detail/161911.htm; its EC is not documented.
-        return denied("Access denied by authorizer's policy.", "", detail)
+        # Sources: https://www.alibabacloud.com/help/doc-detail/161911.htm (text),
+        # https://alibabacloud.com/help/en/oss/support/0003-00000301 (the EC of this cause).
+        return denied("Access denied by authorizer's policy.", "0003-00000301", detail)
     return denied(_IMPLICIT, "0003-00000001", detail)
 
 
@@ -115,7 +116,9 @@ def _decide(
     name = bucket["name"] + (f"/{key}" if key else "")
     resource = f"acs:oss:oss-{bucket['region_id']}:{call.store.account_id}:{name}"
     full = dict(context)
-    if row is not None:
+    if row is not None and (action.startswith("oss:GetObject") or action.endswith("ObjectTagging")):
+        # "Applies to operations used to read objects and operations related to object tags."
+        # Source: https://github.com/AlibabaCloudDocs/oss (RAM policy overview, conditions)
         full |= {f"oss:ExistingObjectTag/{tag}": value for tag, value in json.loads(row["tags"]).items()}
     also = (_bucket_policy(bucket["name"], policy),) if policy else ()
     return call.authorizer.decide(
@@ -133,9 +136,11 @@ def _bucket_policy(bucket: str, text: str) -> NamedDocument:
 def _names(who: Principal | None) -> tuple[str, ...]:
     """Return by what names a bucket policy means this caller.
 
-    Documented: a RAM user's UID. A role session as `arn:sts::<account>:assumed-role/<role>/<session>` is what the
-    console writes; the role's id is ours. Whether an account's UID means its RAM users too is documented nowhere: here it
-    does not.
+    Documented: a RAM user's UID, and `arn:sts::<account>:assumed-role/<role>/<session>`, also with wildcards
+    (https://github.com/AlibabaCloudDocs/oss, Configure bucket policies to authorize other users). The role's id is ours.
+    Whether an account's UID means its RAM users too is documented nowhere: here it does not. That a `*` without condition
+    leaves out the bucket's owner (https://help.aliyun.com/en/oss/user-guide/bucket-policy/) changes nothing here: the
+    owner is the account itself, and the sandbox has only its users and roles.
     """
     if who is None:
         return ()

@@ -67,6 +67,8 @@ def save(call: OssCall, new: NewObject, within: Callable[[], list[str]] = list) 
     """
     store, now = call.store, time.time()
     with store.transaction():
+        if not store.body_path(new.body).exists():  # swept away: it belonged to the world before
+            raise OssError(503, "ServiceUnavailable", "The sandbox's world was reset during the upload.")
         dropped = within()
         call.fresh_bucket()  # it may have been deleted while the body came in
         refuse_overwrite(call)

@@ -137,7 +137,7 @@ def tag_context(tags: Mapping[str, str]) -> dict[str, str]:
 def need_write(call: OssCall, made: Settings) -> None:
     """Raise AccessDenied unless the caller may write this object with these tags.
 
-    Tags in an upload need oss:PutObjectTagging too. Source: https://help.aliyun.com/en/oss/developer-reference/putobject
+    Tags in an upload need oss:PutObjectTagging too. Source: https://help.aliyun.com/en/oss/developer-reference/configure-object-tagging-3
     """
     tags: dict[str, str] = json.loads(made.tags)
     context = tag_context(tags)

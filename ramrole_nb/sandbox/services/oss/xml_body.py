@@ -66,6 +66,9 @@ def parse(data: bytes, root: str) -> Element:
         path.append(element)
         texts.append([])
 
+    def text(piece: str) -> None:
+        texts[-1].append(piece)
+
     def end(_name: str) -> None:
         path.pop().text = "".join(texts.pop())
 
@@ -76,7 +79,7 @@ def parse(data: bytes, root: str) -> Element:
     parser.buffer_text = True
     parser.StartElementHandler = start
     parser.EndElementHandler = end
-    parser.CharacterDataHandler = lambda text: texts[-1].append(text)
+    parser.CharacterDataHandler = text
     parser.StartDoctypeDeclHandler = no_doctype
     try:
         parser.Parse(data, True)
