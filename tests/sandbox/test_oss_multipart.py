@@ -192,6 +192,11 @@ def test_upload_part_refusals(drive: Drive) -> None:
         )
         assert error.details["ArgumentName"] == "partNumber"
     wrong = {"Content-MD5": "1B2M2Y8AsgTpgAmY7PhCfg=="}
+    crc = {"x-oss-hash-crc64ecma": "1"}
+    text = "The x-oss-hash-crc64ecma you specified does not match what we calculated."
+    refuses(lambda: bucket.upload_part("k", upload_id, 1, b"x", headers=crc), 400, "InvalidCRC64", text)
+    refuses(lambda: bucket.put_object("k", b"x", headers=crc), 400, "InvalidCRC64", text)
+    assert bucket.put_object("k", b"x", headers={"x-oss-hash-crc64ecma": str(crc64.xz(b"x"))}).status == 200
     refuses(lambda: bucket.upload_part("k", upload_id, 1, b"x", headers=wrong), 400, "InvalidDigest")
     for name in ("x-oss-server-side-encryption", "x-oss-traffic-limit"):
         refuses(

@@ -113,6 +113,14 @@ def check_md5(call: OssCall, calculated: str) -> None:
         )
 
 
+def _check_crc(call: OssCall, calculated: int) -> None:
+    sent = call.headers.get("x-oss-hash-crc64ecma", "")
+    if sent and sent.strip() != str(calculated):
+        raise OssError(
+            400, "InvalidCRC64", "The x-oss-hash-crc64ecma you specified does not match what we calculated."
+        )
+
+
 @contextlib.asynccontextmanager
 async def receive(call: OssCall) -> AsyncIterator[Body]:
     """Write the request's body to a new file. Where the block raises, the file is removed."""
@@ -128,6 +136,7 @@ async def receive(call: OssCall) -> AsyncIterator[Body]:
         if length >= 0 and body.size != length:
             raise OssError(400, "IncompleteBody", "The body is shorter than Content-Length said.")
         check_md5(call, body.md5)
+        _check_crc(call, body.crc)
         yield body
     except BaseException:
         body.path.unlink(missing_ok=True)

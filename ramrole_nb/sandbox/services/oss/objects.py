@@ -89,7 +89,9 @@ async def get_object_meta(call: OssCall) -> Answer:
     return Answer(200, body, "", {name: full[name] for name in kept})
 
 
-@oss_operation("PutObject", "PUT", "object", headers=f"x-oss-forbid-overwrite {WRITE_HEADERS}")
+@oss_operation(
+    "PutObject", "PUT", "object", headers=f"x-oss-forbid-overwrite x-oss-hash-crc64ecma {WRITE_HEADERS}"
+)
 async def put_object(call: OssCall) -> Answer:
     """Store an object whole: the body first, then its row, so a broken upload leaves the old object as it was."""
     bodies.check_length(call)

@@ -20,7 +20,7 @@ from .settings import invalid
 _MAX_NUMBER = 10_000
 
 
-@oss_operation("UploadPart", "PUT", "object", "partNumber&uploadId")
+@oss_operation("UploadPart", "PUT", "object", "partNumber&uploadId", headers="x-oss-hash-crc64ecma")
 async def upload_part(call: OssCall) -> Answer:
     """Store a part; one of the same number is replaced. Its size is judged only on completion."""
     bodies.check_length(call)

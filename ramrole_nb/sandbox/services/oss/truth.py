@@ -195,11 +195,9 @@ _BY_OPERATION: dict[str, tuple[tuple[str, str, str], ...]] = {
         (_DOC, "By name, then id; markers, prefix, delimiter; needs oss:ListMultipartUploads", _MULTIPART),
     ),
     "PutObject": (
-        (
-            _DOC,
-            "x-oss-object-acl, x-oss-tagging (needs oss:PutObjectTagging too), user metadata up to 8 KB",
-            _API,
-        ),
+        (_DOC, "x-oss-object-acl, x-oss-tagging, user metadata up to 8 KB", _API),
+        (_DOC, "Tags in an upload need oss:PutObjectTagging too", _TAG_UPLOAD),
+        (_DOC, "A CRC that is sent is checked: InvalidCRC64", _400),
         (_OURS, "Too much metadata, or a name with other characters: 400 InvalidArgument", _NO_TEXT),
         (_OURS, "If-Match and its kin on a write: 501", "they are documented for reading only"),
     ),
