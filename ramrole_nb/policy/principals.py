@@ -42,9 +42,15 @@ def principal_state(principal: Principal, request: Request) -> tuple[PartState, 
 
 
 def _uid_state(entry: str, names: tuple[str, ...]) -> bool | None:
-    """Compare one entry of a bucket policy; a wildcard inside an entry is documented nowhere."""
+    """Compare one entry of a bucket policy; a wildcard inside it is documented for role sessions only.
+
+    ``arn:sts::<account>:assumed-role/<role>/<session>``, such as ``arn:sts::*:*/*/*``: https://github.com/AlibabaCloudDocs/oss
+    (Console User Guide, Configure bucket policies to authorize other users to access OSS resources).
+    """
     if entry == "*" or entry in names:
         return True
+    if entry.startswith("arn:sts::"):
+        return any(matches(entry, name) for name in names if name.startswith("arn:sts::"))
     return None if any(matches(entry, name) for name in names) else False
 
 

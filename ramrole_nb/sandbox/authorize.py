@@ -24,19 +24,29 @@ class Authorizer:
     def decide(
         self,
         ex: Exchange,
-        principal: Principal,
+        principal: Principal | None,
         action: str,
         resource: str,
         context: Mapping[str, str | Sequence[str]] | None = None,
+        *,
+        also: Sequence[NamedDocument] = (),
+        other_names: Sequence[str] = (),
     ) -> Decision:
-        """Evaluate, and write the decision into the exchange's journal entry. UNKNOWN counts as denied."""
+        """Evaluate, and write the decision into the exchange's journal entry. UNKNOWN counts as denied.
+
+        `principal` None: an anonymous caller. `also`: the policy of the resource itself (a bucket's);
+        `other_names`: by what else than its ARN that may name the caller.
+        """
         session = None
-        if principal.session_policy:
+        if principal is not None and principal.session_policy:
             session = NamedDocument(
                 "session policy", "Session", parse_policy(principal.session_policy, kind="session")
             )
-        request = Request(action, resource, principal.arn, {**_context(ex, principal), **(context or {})})
-        decision = evaluate(request, self.documents(principal), session=session)
+        arn = principal.arn if principal is not None else ""
+        full = {**_context(ex, principal), **(context or {})}
+        request = Request(action, resource, arn, full, tuple(other_names))
+        documents = self.documents(principal) if principal is not None else ()
+        decision = evaluate(request, (*documents, *also), session=session)
         because = decision.because
         if decision.outcome is Outcome.UNKNOWN:
             because = f"not modelled: {because}"
@@ -126,18 +136,20 @@ def denied_detail(principal: Principal, action: str, decision: Decision) -> dict
     }
 
 
-def _context(ex: Exchange, principal: Principal) -> dict[str, str]:
+def _context(ex: Exchange, principal: Principal | None) -> dict[str, str]:
     address = ex.peer
     try:
         ipaddress.ip_address(address)
     except ValueError:
         address = "127.0.0.1"  # a Unix socket: the caller is on this machine
-    return {
+    known = {
         "acs:CurrentTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "acs:SecureTransport": "true" if ex.scheme == "https" else "false",
         "acs:SourceIp": str(ex.notes.get("source_ip", address)),
-        "acs:MFAPresent": "false",
-        "acs:PrincipalARN": principal.arn,
         "acs:UserAgent": ex.headers.get("user-agent", ""),
-        "acs:AccessId": principal.access_key_id,
     }
+    if principal is not None:
+        known["acs:MFAPresent"] = "false"
+        known["acs:PrincipalARN"] = principal.arn
+        known["acs:AccessId"] = principal.access_key_id
+    return known

@@ -19,7 +19,7 @@ from ..errors import StateError
 
 __all__ = ["SCHEMA_VERSION", "Store"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -73,7 +73,16 @@ CREATE TABLE buckets (
 CREATE TABLE objects (
     bucket TEXT NOT NULL, key TEXT NOT NULL COLLATE BINARY, size INTEGER NOT NULL, etag TEXT NOT NULL,
     crc64 TEXT NOT NULL, sha256 TEXT NOT NULL, md5 TEXT NOT NULL, headers TEXT NOT NULL, modified REAL NOT NULL,
-    object_type TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (bucket, key)) WITHOUT ROWID;
+    object_type TEXT NOT NULL, body TEXT NOT NULL, acl TEXT NOT NULL DEFAULT 'default',
+    tags TEXT NOT NULL DEFAULT '{}', PRIMARY KEY (bucket, key)) WITHOUT ROWID;
+CREATE TABLE bucket_policies (bucket TEXT PRIMARY KEY, document TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE uploads (
+    upload_id TEXT PRIMARY KEY, bucket TEXT NOT NULL, key TEXT NOT NULL COLLATE BINARY, headers TEXT NOT NULL,
+    acl TEXT NOT NULL, tags TEXT NOT NULL, initiated REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX uploads_by_key ON uploads (bucket, key, upload_id);
+CREATE TABLE parts (
+    upload_id TEXT NOT NULL, number INTEGER NOT NULL, size INTEGER NOT NULL, etag TEXT NOT NULL, modified REAL NOT NULL,
+    body TEXT NOT NULL, PRIMARY KEY (upload_id, number)) WITHOUT ROWID;
 """
 
 
@@ -203,6 +212,9 @@ class Store:
                 "nonces",
                 "buckets",
                 "objects",
+                "bucket_policies",
+                "uploads",
+                "parts",
             ]:
                 self.db.execute(f"DELETE FROM {table}")  # noqa: S608 - the names above
         self.permissions_changed()
@@ -226,8 +238,9 @@ class Store:
             self.body_path(name).unlink()
 
     def sweep(self) -> None:
-        """Remove what an interrupted run left: bodies no object names, and what has long expired."""
-        kept = {row["body"] for row in self.all("SELECT body FROM objects")}
+        """Remove what an interrupted run left: bodies that no object or part names, and what has long expired."""
+        self.run("DELETE FROM parts WHERE upload_id NOT IN (SELECT upload_id FROM uploads)")
+        kept = {row["body"] for row in self.all("SELECT body FROM objects UNION ALL SELECT body FROM parts")}
         for path in self.bodies.glob("*/*"):
             if path.name not in kept:
                 path.unlink(missing_ok=True)

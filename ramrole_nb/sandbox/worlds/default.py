@@ -236,7 +236,7 @@ def add_object(store: Store, bucket: str, key: str, body: bytes) -> None:
     md5 = hashlib.md5(body, usedforsecurity=False)
     kind = mimetypes.guess_type(key)[0] or "application/octet-stream"
     store.run(
-        "INSERT INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'Normal', ?)",
+        "INSERT INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'Normal', ?, 'default', '{}')",
         bucket,
         key,
         len(body),

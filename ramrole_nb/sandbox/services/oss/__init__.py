@@ -15,11 +15,46 @@ from ...errors import OssError
 from ...exchange import Exchange, parse_query
 from ...knobs import Knobs
 from ...store import Store
-from . import buckets, listing, objects
+from . import (  # each registers its operations
+    append,
+    batch_delete,
+    bucket_acl,
+    bucket_policy,
+    bucket_stat,
+    bucket_writes,
+    buckets,
+    complete,
+    copying,
+    listing,
+    multipart,
+    object_acl,
+    objects,
+    parts,
+    tagging,
+    upload_lists,
+)
 from .address import locate
-from .registry import OssCall, find
+from .registry import OssCall, find, refuse_unmodelled
 
-__all__ = ["ObjectStorage", "buckets", "listing", "objects"]
+__all__ = [
+    "ObjectStorage",
+    "append",
+    "batch_delete",
+    "bucket_acl",
+    "bucket_policy",
+    "bucket_stat",
+    "bucket_writes",
+    "buckets",
+    "complete",
+    "copying",
+    "listing",
+    "multipart",
+    "object_acl",
+    "objects",
+    "parts",
+    "tagging",
+    "upload_lists",
+]
 
 
 class ObjectStorage:
@@ -41,9 +76,10 @@ class ObjectStorage:
             address = locate(ex.host, ex.path)
             query = parse_query(ex.query)
             ex.note(bucket=address.bucket, key=address.key)
-            found = find(ex.method, address, query)
+            found = find(ex.method, address, query, ex.headers)
             ex.note(operation=found.name)
             ex.principal = self._authenticator.oss(ex, address.bucket, address.key, query, address.region_id)
+            refuse_unmodelled(found, ex.headers)
             call = OssCall(found, address, query, ex, self._store, self._knobs, self._authorizer)
             answer = await found.handler(call)
         except OssError as error:

@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 from ...errors import OssError
 
-__all__ = ["Address", "is_oss_host", "locate"]
+__all__ = ["Address", "check_key", "is_bucket_name", "is_oss_host", "locate"]
 
 _REGIONAL = re.compile(
     r"(?:(?P<bucket>[a-z0-9][a-z0-9-]{1,61}[a-z0-9])\.)?oss-(?P<region>[a-z]+-[a-z0-9-]+?)(?P<internal>-internal)?\.aliyuncs\.com"
@@ -28,6 +28,11 @@ class Address:
     region_id: str
     internal: bool
     path_style: bool
+
+
+def is_bucket_name(name: str) -> bool:
+    """Tell whether a bucket can have this name."""
+    return _BUCKET.fullmatch(name) is not None
 
 
 def is_oss_host(host: str) -> bool:
@@ -52,14 +57,14 @@ def locate(host: str, path: str) -> Address:
                 )
             return Address("", "", region, internal, False)
         address = Address(found["bucket"], _decode(path.removeprefix("/")), region, internal, False)
-    if address.bucket and not _BUCKET.fullmatch(address.bucket):
+    if address.bucket and not is_bucket_name(address.bucket):
         raise OssError(
             400,
             "InvalidBucketName",
             "The specified bucket is not valid.",
             extra={"BucketName": address.bucket[:128]},
         )
-    _check_key(address.key)
+    check_key(address.key)
     return address
 
 
@@ -70,7 +75,8 @@ def _decode(raw: str) -> str:
         raise OssError(400, "InvalidObjectName", "The specified object is not valid.") from None
 
 
-def _check_key(key: str) -> None:
+def check_key(key: str) -> None:
+    """Raise InvalidObjectName for a name no object can have."""
     if len(key.encode()) > 1023:
         raise OssError(400, "InvalidObjectName", "The Length of Object name must be less than 1024.")
     if key.startswith(("/", "\\")):

@@ -34,7 +34,7 @@ def owner(call: OssCall) -> dict[str, str]:
     return {"ID": call.store.account_id, "DisplayName": call.store.account_id}
 
 
-@oss_operation("ListBuckets", "GET", "service")
+@oss_operation("ListBuckets", "GET", "service", params="prefix marker max-keys")
 async def list_buckets(call: OssCall) -> Answer:
     """List the account's buckets by name, all regions, a page at a time."""
     call.need_service("oss:ListBuckets")

@@ -17,7 +17,7 @@ from .buckets import integer_param, owner, xml_answer
 from .registry import OssCall, oss_operation
 
 
-def _after(text: str) -> str:
+def after_all(text: str) -> str:
     """Return the smallest text greater than every one that begins with `text`; empty: there is none."""
     while text:
         code = ord(text[-1]) + 1
@@ -40,7 +40,7 @@ def walk(
     if delimiter and after.startswith(prefix) and delimiter in after[len(prefix) :]:
         cut = after.index(delimiter, len(prefix)) + len(delimiter)
         if cut == len(after):
-            start, inclusive = _after(after), True
+            start, inclusive = after_all(after), True
             if not start:
                 return found, groups, ""
     while True:
@@ -62,7 +62,7 @@ def walk(
                 if full:
                     return found, groups, last
                 groups.append(group)
-                last, start, inclusive, jumped = group, _after(group), True, True
+                last, start, inclusive, jumped = group, after_all(group), True, True
                 if not start:
                     return found, groups, ""
                 break
@@ -75,7 +75,8 @@ def walk(
             return found, groups, ""
 
 
-def _encoder(call: OssCall) -> Callable[[str], str]:
+def encoder(call: OssCall) -> Callable[[str], str]:
+    """Return how names are written: as they are, or with encoding-type=url percent-encoded."""
     kind = call.param("encoding-type")
     if kind not in ("", "url"):
         raise OssError(400, "InvalidArgument", "Argument encoding-type only supports url.")
@@ -104,11 +105,11 @@ def _need_list(call: OssCall) -> None:
     call.need("oss:ListObjects", on_object=False, context=context)
 
 
-@oss_operation("ListObjects", "GET", "bucket")
+@oss_operation("ListObjects", "GET", "bucket", params="prefix delimiter marker max-keys encoding-type")
 async def list_objects(call: OssCall) -> Answer:
     """List objects after `marker`."""
     _need_list(call)
-    encode = _encoder(call)
+    encode = encoder(call)
     prefix, delimiter, marker = call.param("prefix"), call.param("delimiter"), call.param("marker")
     size = integer_param(call, "max-keys", 100)
     rows, groups, last = walk(
@@ -133,11 +134,17 @@ async def list_objects(call: OssCall) -> Answer:
     )
 
 
-@oss_operation("ListObjectsV2", "GET", "bucket", "list-type=2")
+@oss_operation(
+    "ListObjectsV2",
+    "GET",
+    "bucket",
+    "list-type=2",
+    params="prefix delimiter max-keys encoding-type start-after continuation-token fetch-owner",
+)
 async def list_objects_v2(call: OssCall) -> Answer:
     """List objects after `continuation-token` or `start-after`."""
     _need_list(call)
-    encode = _encoder(call)
+    encode = encoder(call)
     prefix, delimiter, start_after = call.param("prefix"), call.param("delimiter"), call.param("start-after")
     size = integer_param(call, "max-keys", 100)
     token = call.param("continuation-token")
