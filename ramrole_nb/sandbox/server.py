@@ -94,9 +94,10 @@ class Server:
             self.admin_token,
             self.start_line,
             self._stopping.set,
-            self._write_runtime,
+            self._world_changed,
         )
         self.front = Front(self.store, self.knobs, self.journal, self.admin)
+        self._cleanup.push_async_callback(self.front.close)
         loop = asyncio.get_running_loop()
         server = web.Server(self.front.handle, access_log=None, keepalive_timeout=75.0)
         self._cleanup.push_async_callback(server.shutdown, 1.0)
@@ -267,6 +268,10 @@ class Server:
             "instances": instances,
             "buckets": buckets,
         }
+
+    def _world_changed(self) -> None:
+        self._write_runtime()
+        self.front.forget_world()
 
     def _write_runtime(self) -> None:
         """Write the runtime file (0600) by renaming, so that readers never see half of it."""
