@@ -20,7 +20,7 @@ from typing import Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-__all__ = ["LIFETIME_SECONDS", "sealing_key", "sealed", "unsealed"]
+__all__ = ["LIFETIME_SECONDS", "sealed", "sealing_key", "unsealed"]
 
 # The documentation has the error EncodedMessageExpire and no number; a day is ours.
 LIFETIME_SECONDS = 86_400.0

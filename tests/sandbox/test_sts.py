@@ -106,12 +106,10 @@ def test_session_policy(drive: Drive) -> None:
     session = caller(assume(drive, policy=narrow))
     bucket = drive.bucket(session)
     assert bucket.get_object("testfolder/notes.txt").read()
-    for refusal in (
-        lambda: bucket.get_object("reports/2026/sales.csv"),
-        lambda: bucket.put_object("testfolder/new.txt", b"x"),
-    ):
-        with pytest.raises(oss2.exceptions.AccessDenied):
-            refusal()
+    with pytest.raises(oss2.exceptions.AccessDenied):
+        bucket.get_object("reports/2026/sales.csv")
+    with pytest.raises(oss2.exceptions.AccessDenied):
+        bucket.put_object("testfolder/new.txt", b"x")
 
 
 @pytest.mark.parametrize("principal", ["root", "user/admin"])

@@ -20,24 +20,46 @@ from .common import REGIONS, check_region, facts, instance_arn, instance_ids
 _STATUSES = ("Pending", "Running", "Starting", "Stopping", "Stopped")
 
 # Filters of the real operation that the sandbox's instances have no field for: refused, never ignored.
-_NO_SUCH_FILTER = frozenset(
-    [
-        "InnerIpAddresses",
-        "EipAddresses",
-        "InstanceChargeType",
-        "InternetChargeType",
-        "LockReason",
-        "DeviceAvailable",
-        "IoOptimized",
-        "NeedSaleCycle",
-        "InstanceTypeFamily",
-        "KeyPairName",
-        "ResourceGroupId",
-        "HpcClusterId",
-        "RdmaIpAddresses",
-        "Ipv6Address",
-        "HttpPutResponseHopLimit",
-    ]
+_NO_SUCH_FILTER = (
+    "InnerIpAddresses",
+    "EipAddresses",
+    "InstanceChargeType",
+    "InternetChargeType",
+    "LockReason",
+    "DeviceAvailable",
+    "IoOptimized",
+    "NeedSaleCycle",
+    "InstanceTypeFamily",
+    "KeyPairName",
+    "ResourceGroupId",
+    "HpcClusterId",
+    "RdmaIpAddresses",
+    "Ipv6Address",
+    "HttpPutResponseHopLimit",
+    "Filter",
+)
+_HONOURED = (
+    "InstanceIds",
+    "Status",
+    "InstanceNetworkType",
+    "InstanceType",
+    "ImageId",
+    "VpcId",
+    "VSwitchId",
+    "ZoneId",
+    "HttpTokens",
+    "HttpEndpoint",
+    "SecurityGroupId",
+    "PrivateIpAddresses",
+    "PublicIpAddresses",
+    "InstanceName",
+    "Tag",
+    "AdditionalAttributes",
+    "DryRun",
+    "PageNumber",
+    "PageSize",
+    "MaxResults",
+    "NextToken",
 )
 
 
@@ -130,11 +152,6 @@ def _addresses(text: str, param: str) -> list[str]:
 
 
 def _check_filters(params: Mapping[str, str]) -> None:
-    for name, value in params.items():
-        if value and (name in _NO_SUCH_FILTER or name.startswith("Filter.")):
-            raise OpenApiError(
-                501, "NotImplemented", f"The sandbox's DescribeInstances does not have the filter {name}."
-            )
     if params.get("Status") and params["Status"] not in _STATUSES:
         raise OpenApiError(404, "InvalidStatus.NotFound", "The specified Status is not found.")
     if (params.get("InstanceNetworkType") or "vpc") not in ("vpc", "classic"):
@@ -143,7 +160,7 @@ def _check_filters(params: Mapping[str, str]) -> None:
         )
 
 
-@operation("Ecs", "DescribeInstances", required=["RegionId"])
+@operation("Ecs", "DescribeInstances", required=["RegionId"], optional=_HONOURED, refused=_NO_SUCH_FILTER)
 def describe_instances(call: Call) -> dict[str, Any]:
     """List instances of a region.
 
@@ -207,7 +224,12 @@ def _token(call: Call) -> int:
         ) from None
 
 
-@operation("Ecs", "DescribeRegions", resources=lambda _: ["*"])
+@operation(
+    "Ecs",
+    "DescribeRegions",
+    resources=lambda _: ["*"],
+    optional=["InstanceChargeType", "ResourceType", "AcceptLanguage"],
+)
 def describe_regions(call: Call) -> dict[str, Any]:
     """List the regions."""
     language = call.get("AcceptLanguage", "zh-CN") or "zh-CN"

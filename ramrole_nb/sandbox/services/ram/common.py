@@ -68,7 +68,7 @@ def policy_resource(call: Call) -> list[str]:
 
 
 def check_version_id(call: Call) -> str:
-    """Return the id of a policy version: `v1`, `v2`, …"""
+    """Return the id of a policy version: `v1`, `v2` and so on."""
     version_id = call.get("VersionId")
     if not re.fullmatch(r"v[1-9]\d{0,9}", version_id):
         raise OpenApiError(

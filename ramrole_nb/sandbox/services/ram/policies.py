@@ -78,6 +78,7 @@ def create_policy(call: Call) -> dict[str, Any]:
 
 
 def version_shown(call: Call, policy: dict[str, Any], version_id: str) -> dict[str, Any]:
+    """Return one version as answers show it, or raise EntityNotExist.Policy.Version."""
     if policy["PolicyType"] == "System":
         system = SYSTEM_POLICIES[policy["PolicyName"]]
         if version_id != system.version:

@@ -124,20 +124,19 @@ def list_entities_for_policy(call: Call) -> dict[str, Any]:
     """List the users, groups and roles a policy is attached to, in the order they were attached."""
     policy = find_policy(call.store, call.get("PolicyType"), call.get("PolicyName"))
     key = (policy["PolicyType"], policy["PolicyName"])
-    where = " WHERE a.entity_type=? AND a.policy_type=? AND a.policy_name=? ORDER BY a.rowid"
     users = call.store.all(
-        "SELECT u.*, a.attached FROM policy_attachments a JOIN users u ON u.name = a.entity_name" + where,
-        "User",
+        "SELECT u.*, a.attached FROM policy_attachments a JOIN users u ON u.name = a.entity_name"
+        " WHERE a.entity_type='User' AND a.policy_type=? AND a.policy_name=? ORDER BY a.rowid",
         *key,
     )
     groups = call.store.all(
-        "SELECT g.*, a.attached FROM policy_attachments a JOIN groups g ON g.name = a.entity_name" + where,
-        "Group",
+        "SELECT g.*, a.attached FROM policy_attachments a JOIN groups g ON g.name = a.entity_name"
+        " WHERE a.entity_type='Group' AND a.policy_type=? AND a.policy_name=? ORDER BY a.rowid",
         *key,
     )
     roles = call.store.all(
-        "SELECT r.*, a.attached FROM policy_attachments a JOIN roles r ON r.name = a.entity_name" + where,
-        "Role",
+        "SELECT r.*, a.attached FROM policy_attachments a JOIN roles r ON r.name = a.entity_name"
+        " WHERE a.entity_type='Role' AND a.policy_type=? AND a.policy_name=? ORDER BY a.rowid",
         *key,
     )
     return {
