@@ -35,6 +35,7 @@ from .credentials import InstanceCredentials, forget_role_of, provider_for
 from .metadata import HARDENED, MetadataClient, MetadataStep
 from .preflight import Need
 from .roles import BoundRole, _document_text, check_role_name
+from .showing import ServiceTable
 
 __all__ = ["BatchResult", "BoundInstance", "Instances"]
 
@@ -281,8 +282,14 @@ class BoundInstance(Instance):
             ("system", self.os_type),
             ("network", self.network_type),
             ("metadata", mode),
-            ("role", self.role_name or "none"),
+            ("role", self._shown_role()),
         ]
+
+    def _shown_role(self) -> str:
+        try:
+            return self.role_name or "none"
+        except RamroleError as error:  # showing never raises
+            return f"not known: {error.what}"
 
     def __repr__(self) -> str:
         return (
@@ -293,7 +300,7 @@ class BoundInstance(Instance):
         return html_card(f"Instance {self.name or self.instance_id}", self._facts())
 
 
-class Instances:
+class Instances(ServiceTable):
     """The account's instances in all regions, as a table; look one up by id or name."""
 
     def __init__(self, context: Context) -> None:
@@ -589,6 +596,7 @@ class Instances:
 
     # -- showing ---------------------------------------------------------------------------------------------
 
+    _TITLE, _EMPTY = "Instances", "no instances"
     _HEAD = ("id", "name", "region", "status", "system", "network", "metadata", "role")
 
     def _rows(self) -> list[list[str]]:
@@ -607,12 +615,6 @@ class Instances:
             ]
             for vm in vms
         ]
-
-    def __repr__(self) -> str:
-        return text_table(self._HEAD, self._rows()) or "no instances"
-
-    def _repr_html_(self) -> str:
-        return html_table(self._HEAD, self._rows(), title="Instances", empty="no instances")
 
 
 def _key(vm: BoundInstance) -> str:

@@ -21,6 +21,7 @@ from ..render import html_card, html_table, text_table
 from .calls import Calls
 from .context import Change, Context
 from .sdk import oss_bucket, oss_service
+from .showing import ServiceTable
 
 if TYPE_CHECKING:
     from ..jobs import Job
@@ -347,8 +348,10 @@ class BoundBucket:
         return html_card(f"Bucket {self.name}", facts)
 
 
-class Buckets:
+class Buckets(ServiceTable):
     """The account's buckets: iterate over them (oss:ListBuckets), or name one."""
+
+    _TITLE, _HEAD, _EMPTY = "Buckets", ("bucket", "region", "class", "created"), "no buckets"
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -411,14 +414,6 @@ class Buckets:
 
     def _rows(self) -> list[list[str]]:
         return [[info.name, info.region_id, info.storage_class, info.created] for info in self.all()]
-
-    def __repr__(self) -> str:
-        return text_table(["bucket", "region", "class", "created"], self._rows()) or "no buckets"
-
-    def _repr_html_(self) -> str:
-        return html_table(
-            ["bucket", "region", "class", "created"], self._rows(), title="Buckets", empty="no buckets"
-        )
 
 
 def _moment(seconds: Any) -> str:
