@@ -308,8 +308,8 @@ def run_command(call: Call) -> dict[str, Any]:
     The home and working directory `/root` is a fresh folder, removed afterwards; `root` is the user who started the
     sandbox. Other users and folders do not exist there. Whatever `TerminationMode` says, all that a script started
     ends with it, so that nothing is left on this computer. `Timed` has no effect, as documented. `KeepCommand` counts
-    for the size limit only: operations on kept commands are not in scope. What stops one instance shows in its result, not in this answer; the page says
-    "reselect the instances" and names no code.
+    for the size limit only: operations on kept commands are not in scope. What stops one instance shows in its result,
+    not in this answer; the page says "reselect the instances" and names no code.
     """
     check_region_records(call)
     if not call.knobs.on(KNOB):
