@@ -175,3 +175,32 @@ def test_assistant_pages(drive: Drive) -> None:
 )
 def test_assistant_refusals(drive: Drive, code: str, call: Callable[[Drive], object]) -> None:
     refused(lambda: call(drive), *documented("DescribeCloudAssistantStatus", code))
+
+
+# -- DescribeInstances: what test_ecs.py does not have ---------------------------------------------------------
+
+
+def tagged(drive: Drive, *tags: em.DescribeInstancesRequestTag) -> Any:
+    request = em.DescribeInstancesRequest(region_id="cn-beijing", tag=list(tags))
+    return drive.ecs().describe_instances(request).body.to_map()
+
+
+def test_tag_filters(drive: Drive) -> None:
+    """contract/ecs.json: a value without its key, and more than 20 tags."""
+    tag = em.DescribeInstancesRequestTag
+    assert tagged(drive, tag(key="name", value="web-1"))["TotalCount"] == 1
+    refused(lambda: tagged(drive, tag(value="x")), *documented("DescribeInstances", "InvalidTag.Mismatch"))
+    many = [tag(key=f"k{n}", value="x") for n in range(21)]
+    refused(lambda: tagged(drive, *many), *documented("DescribeInstances", "InvalidTagCount"))
+
+
+def test_filters_not_modelled(drive: Drive) -> None:
+    """Ours: refused by name, never ignored."""
+    for name, value in (("instance_charge_type", "PrePaid"), ("key_pair_name", "x")):
+        request = em.DescribeInstancesRequest(region_id="cn-beijing", **{name: value})
+        error = refused(
+            lambda request=request: drive.ecs().describe_instances(request),  # type: ignore[misc]
+            400,
+            "UnsupportedParameter." + {"instance_charge_type": "InstanceChargeType"}.get(name, "KeyPairName"),
+        )
+        assert "not modelled by the sandbox" in error.message

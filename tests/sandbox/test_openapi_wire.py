@@ -433,3 +433,80 @@ def test_unknown_parameters_are_ignored(drive: Drive) -> None:
     drive.make_role(ROLE)
     answer = rpc(drive, "Ram", "GetRole", {"RoleName": ROLE, "OwnerId": "1", "Colour": "blue"}, Format="JSON")
     assert answer.status == 200
+
+
+_LONG_TRUST = ECS_TRUST + " " * 6145
+
+
+@pytest.mark.parametrize(
+    ("product", "name", "params", "code"),
+    [
+        (
+            "Ram",
+            "CreateRole",
+            {"RoleName": "R", "AssumeRolePolicyDocument": _LONG_TRUST},
+            "InvalidParameter.AssumeRolePolicyDocument.Length",
+        ),
+        (
+            "Ram",
+            "UpdateRole",
+            {"RoleName": ROLE, "NewAssumeRolePolicyDocument": _LONG_TRUST},
+            "InvalidParameter.NewAssumeRolePolicyDocument.Length",
+        ),
+        (
+            "Ram",
+            "UpdateRole",
+            {"RoleName": ROLE, "NewDescription": "d" * 1025},
+            "InvalidParameter.NewDescription.Length",
+        ),
+        (
+            "Ram",
+            "UpdateRole",
+            {"RoleName": ROLE, "NewMaxSessionDuration": "3599"},
+            "InvalidParameter.NewMaxSessionDuration",
+        ),
+        ("Ram", "ListRoles", {"Tag": "{"}, "InvalidParameter.Tag"),
+        ("Ram", "GetUser", {"UserName": "a b"}, "InvalidParameter.UserName.InvalidChars"),
+        (
+            "Ecs",
+            "DescribeCloudAssistantStatus",
+            {"RegionId": "cn-beijing", "OSType": "BeOS"},
+            "InvalidParameter.OSType",
+        ),
+    ],
+)
+def test_codes_no_other_test_has(
+    drive: Drive, product: str, name: str, params: dict[str, str], code: str
+) -> None:
+    """facts/ram.md §5; the codes of Tag, NewMaxSessionDuration and OSType are ours."""
+    drive.make_role(ROLE, trust=ECS_TRUST)
+    answer = rpc(drive, product, name, params, Format="JSON", post=True)
+    assert (answer.status, answer.json()["Code"]) == (400, code)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '"x"'])
+def test_parameters_of_a_command(drive: Drive, text: str) -> None:
+    """Ours: what is no JSON object."""
+    drive.sandbox.set(run_command=True)
+    params = {**CALLS["RunCommand"], "EnableParameter": "true", "Parameters": text}
+    answer = rpc(drive, "Ecs", "RunCommand", params, Format="JSON")
+    assert (answer.status, answer.json()["Code"]) == (400, "InvalidParameter.Parameters")
+
+
+@pytest.mark.parametrize("text", ["0", "86401", "x", "-1", "1.5"])
+def test_time_outs_of_a_command(drive: Drive, text: str) -> None:
+    """Ours: 1 to 86400 seconds."""
+    drive.sandbox.set(run_command=True)
+    answer = rpc(drive, "Ecs", "RunCommand", {**CALLS["RunCommand"], "Timeout": text}, Format="JSON")
+    assert (answer.status, answer.json()["Code"]) == (400, "InvalidParameter.Timeout")
+
+
+def test_items_that_fail(drive: Drive) -> None:
+    """Ours: an instance that has a role, or has none, fails alone."""
+    drive.make_role(ROLE, trust=ECS_TRUST)
+    drive.attach(WEB, ROLE)
+    [item] = drive.attach(WEB, ROLE)["AttachInstanceRamRoleResults"]["AttachInstanceRamRoleResult"]
+    assert (item["Success"], item["Code"]) == (False, "InvalidInstance.RamRoleAttached")
+    drive.detach(WEB)
+    [item] = drive.detach(WEB)["DetachInstanceRamRoleResults"]["DetachInstanceRamRoleResult"]
+    assert (item["Success"], item["Code"]) == (False, "InvalidInstance.RamRoleNotAttached")

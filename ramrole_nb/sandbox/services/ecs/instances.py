@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 import sqlite3
 from collections.abc import Mapping
 from typing import Any
@@ -152,6 +153,13 @@ def _addresses(text: str, param: str) -> list[str]:
 
 
 def _check_filters(params: Mapping[str, str]) -> None:
+    tags = {name.split(".")[1] for name in params if re.fullmatch(r"Tag\.\d{1,4}\.(Key|Value)", name)}
+    if any(not params.get(f"Tag.{number}.Key") for number in tags):
+        raise OpenApiError(
+            400, "InvalidTag.Mismatch", "The specified Tag.n.Key and Tag.n.Value are not match."
+        )
+    if len(tags) > 20:
+        raise OpenApiError(400, "InvalidTagCount", "The specified tags are beyond the permitted range.")
     if params.get("Status") and params["Status"] not in _STATUSES:
         raise OpenApiError(404, "InvalidStatus.NotFound", "The specified Status is not found.")
     if (params.get("InstanceNetworkType") or "vpc") not in ("vpc", "classic"):
