@@ -9,6 +9,7 @@ none).
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from .exchange import Exchange, Principal, parse_query
 from .knobs import Knobs
 from .store import Store
 
-__all__ = ["Call", "Gateway", "Operation", "Param", "operation", "operations"]
+__all__ = ["Call", "Gateway", "Operation", "Param", "operation", "operations", "read_json"]
 
 _PRODUCTS = {"2015-05-01": "Ram", "2014-05-26": "Ecs", "2015-04-01": "Sts"}
 
@@ -177,6 +178,14 @@ def refuse(call: Call, action: str, resource: str, decision: Decision) -> NoRetu
         f"You are not authorized to do this action. Resource: {resource} Action: {action}",
         detail=detail,
     )
+
+
+def read_json(text: str, pairs: Callable[[list[tuple[str, Any]]], dict[str, Any]] | None = None) -> Any:
+    """Read a parameter that is JSON. Raises ValueError, also where it is nested too deeply to be read."""
+    try:
+        return json.loads(text, object_pairs_hook=pairs)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 class Gateway:

@@ -59,7 +59,7 @@ def rpc(
     text = urlencode(signed)
     url = f"http://{HOSTS[product]}/"
     if post:
-        return curl("-d", text, url, proxy=drive.url)
+        return curl("--data-binary", "@-", url, proxy=drive.url, data=text.encode())
     return curl(f"{url}?{text}", proxy=drive.url)
 
 
@@ -510,3 +510,34 @@ def test_items_that_fail(drive: Drive) -> None:
     drive.detach(WEB)
     [item] = drive.detach(WEB)["DetachInstanceRamRoleResults"]["DetachInstanceRamRoleResult"]
     assert (item["Success"], item["Code"]) == (False, "InvalidInstance.RamRoleNotAttached")
+
+
+@pytest.mark.parametrize(
+    ("product", "name", "params", "code"),
+    [
+        (
+            "Ecs",
+            "DescribeInstanceRamRole",
+            {"RegionId": "cn-beijing", "InstanceIds": "["},
+            "InvalidInstanceIds.Malformed",
+        ),
+        (
+            "Ecs",
+            "DescribeInstances",
+            {"RegionId": "cn-beijing", "PrivateIpAddresses": "["},
+            "InvalidParameter.PrivateIpAddresses",
+        ),
+        ("Ram", "ListRoles", {"Tag": "["}, "InvalidParameter.Tag"),
+        (
+            "Ram",
+            "CreatePolicy",
+            {"PolicyName": "p", "PolicyDocument": "["},
+            "InvalidParameter.PolicyDocument.Length",
+        ),
+    ],
+)
+def test_deep_json(drive: Drive, product: str, name: str, params: dict[str, str], code: str) -> None:
+    """A list in a list in a list, and so on: refused like other nonsense, not a fault."""
+    deep = {key: value * 50_000 if value == "[" else value for key, value in params.items()}
+    answer = rpc(drive, product, name, deep, Format="JSON", post=True)
+    assert (answer.status, answer.json()["Code"]) == (400, code)

@@ -17,7 +17,7 @@ import time
 from typing import Any
 
 from ...errors import OpenApiError
-from ...openapi import Call, operation
+from ...openapi import Call, operation, read_json
 from ...store import dumps
 from .assistant import agent_runs, too_old_for_hardened_mode
 from .common import check_region_records, facts, find_assisted, instance_arn, repeated_instance_ids
@@ -84,7 +84,7 @@ def _parameters(call: Call, content: bytes) -> dict[str, str]:
     given: Any = {}
     if text:
         try:
-            given = json.loads(text, object_pairs_hook=_no_repeats)
+            given = read_json(text, _no_repeats)
         except ValueError:
             given = None
         if not isinstance(given, dict):

@@ -10,7 +10,7 @@ import sqlite3
 from typing import Any, TypeVar
 
 from ...errors import OpenApiError
-from ...openapi import Call
+from ...openapi import Call, read_json
 
 __all__ = [
     "REGIONS",
@@ -69,7 +69,7 @@ def instance_ids(call: Call, *, least: int = 1, limit: int = 100) -> list[str]:
     Source: https://www.alibabacloud.com/help/en/ecs/developer-reference/api-ecs-2014-05-26-attachinstanceramrole
     """
     try:
-        ids = json.loads(call.get("InstanceIds"))
+        ids = read_json(call.get("InstanceIds"))
     except ValueError:
         ids = None
     well_formed = isinstance(ids, list) and all(isinstance(i, str) and i for i in ids)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 import sqlite3
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from typing import Any
 
 from ....policy import Outcome, matches
 from ...errors import OpenApiError
-from ...openapi import Call, operation
+from ...openapi import Call, operation, read_json
 from .common import REGIONS, check_region, facts, instance_arn, instance_ids
 
 _STATUSES = ("Pending", "Running", "Starting", "Stopping", "Stopped")
@@ -144,7 +143,7 @@ def _wanted(row: sqlite3.Row, params: Mapping[str, str], ids: list[str] | None) 
 
 def _addresses(text: str, param: str) -> list[str]:
     try:
-        found = json.loads(text)
+        found = read_json(text)
     except ValueError:
         found = None
     if not isinstance(found, list):

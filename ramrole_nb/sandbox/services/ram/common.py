@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from ....policy import SYSTEM_POLICIES, MalformedPolicyDocument, parse_policy
 from ...errors import OpenApiError
-from ...openapi import Call
+from ...openapi import Call, read_json
 from ...store import Store
 
 __all__ = [
@@ -212,7 +212,7 @@ def tags(call: Call) -> str:
     if not text:
         return "[]"
     try:
-        given = json.loads(text)
+        given = read_json(text)
         pairs = [{"Key": str(tag["Key"]), "Value": str(tag.get("Value", ""))} for tag in given]
     except (ValueError, TypeError, KeyError, AttributeError):
         raise OpenApiError(400, "InvalidParameter.Tag", 'The parameter - "Tag" is incorrect.') from None

@@ -157,6 +157,7 @@ def delete_role(call: Call) -> dict[str, Any]:
 )
 def list_roles(call: Call) -> dict[str, Any]:
     """List roles by name, a page at a time; trust policies are left out, as in the documented answer."""
+    tags(call)  # refused, where it is wrong, also while there is nothing to compare with
     wanted = [
         r for r in call.store.all("SELECT * FROM roles ORDER BY name") if tagged_as_wanted(call, r["tags"])
     ]
