@@ -166,7 +166,8 @@ class BoundInstance(Instance):
     def replace_role(self, role: BoundRole | str) -> BoundInstance:
         """Give the instance another role: detach, then attach. Between the two it has none, and fetches fail.
 
-        Permissions for both halves are checked before the first. If attaching fails, the old role is put back.
+        Permissions for both halves are checked before the first. If attaching fails, the old role is put back, without the
+        session policy it may have had: the API does not tell one, so then attach it again yourself.
         """
         name = _role_name(role)
         held = self._checked_role_name()
@@ -545,9 +546,7 @@ class Instances(ServiceTable):
             )
             rows = answer["DetachInstanceRamRoleResults"]["DetachInstanceRamRoleResult"]
             results = _items(rows, answer.get("RequestId", ""))
-            for item in results:
-                if item.ok:
-                    context.gone("attachment", item.instance_id)
+            context.gone("attachment", *(item.instance_id for item in results if item.ok))
             return results
 
         return BatchResult("", self._in_batches(vms, call, progress, cancel))

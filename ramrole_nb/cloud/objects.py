@@ -6,6 +6,7 @@ to new accounts), https://alibabacloud.com/help/en/oss/user-guide/regions-and-en
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
@@ -290,7 +291,8 @@ class BoundBucket:
     ) -> UploadResult:
         """Upload a file, or bytes, as `key` (empty: the file's name), checked by CRC64 (oss:PutObject).
 
-        An object of that key stays as it is unless `overwrite`. Raises InputError, Conflict, AccessDenied, IntegrityError.
+        An object of that key stays as it is unless `overwrite`; one that was there before is not taken for created, so a
+        clean-up leaves it. Raises InputError, Conflict, AccessDenied, IntegrityError.
         """
         from .transfer import upload
 
@@ -302,8 +304,14 @@ class BoundBucket:
             key = Path(source).name
         _check_key(key)
         context = self._context
-        context.before(Change(f"upload oss://{self.name}/{key}"))
-        with context.creating("object", key, bucket=self.name, region_id=self._region):
+        replaces = overwrite and self._exists(key)
+        context.before(Change(f"{'replace' if replaces else 'upload'} oss://{self.name}/{key}"))
+        created = (
+            contextlib.nullcontext()
+            if replaces
+            else context.creating("object", key, bucket=self.name, region_id=self._region)
+        )
+        with created:
             return self.run(
                 "PutObject",
                 {"key": key},
@@ -317,6 +325,17 @@ class BoundBucket:
                     cancel=cancel,
                 ),
             )
+
+    def _exists(self, key: str) -> bool:
+        """Tell whether an object is there; where that may not be read, suppose so: nothing of others is cleaned up then."""
+        try:
+            with self._calls.checking():
+                self.head(key)
+        except NotFound:
+            return False
+        except AccessDenied:
+            return True
+        return True
 
     def delete(self, key: str) -> None:
         """Delete an object; one that is not there is no error (oss:DeleteObject)."""

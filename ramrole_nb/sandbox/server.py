@@ -105,7 +105,7 @@ class Server:
         server = web.Server(
             self.front.handle, access_log=None, keepalive_timeout=75.0, max_line_size=_LONGEST_LINE
         )
-        self._cleanup.push_async_callback(server.shutdown, 1.0)
+        self._cleanup.push_async_callback(server.shutdown, 0.2)
         listener = await loop.create_server(server, sock=self._listen(), backlog=512)
         self._cleanup.push_async_callback(_close, listener)
         await self._listen_for_instances()
@@ -214,7 +214,7 @@ class Server:
             listener = await loop.create_unix_server(server, str(path))
             os.chmod(path, 0o600)
             self._cleanup.callback(path.unlink, missing_ok=True)
-            self._cleanup.push_async_callback(server.shutdown, 1.0)
+            self._cleanup.push_async_callback(server.shutdown, 0.2)
             self._cleanup.push_async_callback(_close, listener)
             self.sockets[row["instance_id"]] = str(path)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from typing import Literal
 
 from ..openapi import Operation, operations
 from . import ecs, ram, sts
@@ -19,7 +20,7 @@ __all__ = ["GATEWAY", "NOT_PRODUCED", "OURS", "PRODUCED", "ROWS", "render_markdo
 
 _SERVICES = (ecs, ram, sts)  # importing them is what registers their operations
 
-Row = tuple[str, str, str, str, str]
+Row = tuple[str, str, str, Literal["documentation", "client", "ours"], str]
 
 _RAM_META = "https://api.aliyun.com/meta/v1/products/Ram/versions/2015-05-01/api-docs.json"
 _RAM_DOCS = "https://github.com/AlibabaCloudDocs/ram (API reference, error messages)"
