@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import ipaddress
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from ..policy import SYSTEM_POLICIES, Decision, NamedDocument, Outcome, Request, evaluate, parse_policy
+from .diagnosis import sealed, sealing_key
 from .exchange import Exchange, Principal
 from .store import Store
 
-__all__ = ["Authorizer", "denied_detail"]
+__all__ = ["Authorizer", "Judged", "denied_detail"]
+
+# Identity policies are held by one of these. Source:
+# https://help.aliyun.com/en/ram/developer-reference/api-ram-2015-05-01-decodediagnosticmessage
+_ENTITY_TYPES = {"User": "RamUser", "Group": "RamGroup", "Role": "RamRole"}
+
+
+@dataclass(frozen=True, slots=True)
+class Judged(Decision):
+    """A decision with the sealed message that ram:DecodeDiagnosticMessage opens (empty where it allows)."""
+
+    encoded: str = ""
 
 
 class Authorizer:
@@ -20,6 +34,7 @@ class Authorizer:
         self._store = store
         self._cache: dict[tuple[str, str], tuple[NamedDocument, ...]] = {}
         self._cached_at = -1
+        self._key = b""
 
     def decide(
         self,
@@ -42,11 +57,34 @@ class Authorizer:
             session = NamedDocument(
                 "session policy", "Session", parse_policy(principal.session_policy, kind="session")
             )
+        given = self.context(ex, principal, context)
         arn = principal.arn if principal is not None else ""
-        full = {**_context(ex, principal), **(context or {})}
-        request = Request(action, resource, arn, full, tuple(other_names))
-        documents = self.documents(principal) if principal is not None else ()
-        decision = evaluate(request, (*documents, *also), session=session)
+        request = Request(action, resource, arn, given, tuple(other_names))
+        documents = (*(self.documents(principal) if principal is not None else ()), *also)
+        decision = evaluate(request, documents, session=session)
+        held = (*documents, session) if session else documents
+        return self.judged(ex, principal, action, resource, given, decision, held)
+
+    def context(
+        self,
+        ex: Exchange,
+        principal: Principal | None,
+        more: Mapping[str, str | Sequence[str]] | None = None,
+    ) -> dict[str, str | Sequence[str]]:
+        """Return the condition keys of a request."""
+        return {**_context(ex, principal), **(more or {})}
+
+    def judged(
+        self,
+        ex: Exchange,
+        principal: Principal | None,
+        action: str,
+        resource: str,
+        context: Mapping[str, str | Sequence[str]],
+        decision: Decision,
+        documents: Iterable[NamedDocument],
+    ) -> Judged:
+        """Write a decision into the journal entry; a refusal gets its diagnostic message."""
         because = decision.because
         if decision.outcome is Outcome.UNKNOWN:
             because = f"not modelled: {because}"
@@ -62,7 +100,19 @@ class Authorizer:
                 "statement": row.statement if row else None,
             }
         )
-        return decision
+        encoded = ""
+        if decision.outcome is not Outcome.ALLOW and principal is not None:
+            if not self._key:
+                self._key = sealing_key(self._store.get_meta("master"))
+            encoded = sealed(self._key, _told(principal, action, resource, context, decision, documents))
+        return Judged(
+            decision.outcome,
+            decision.because,
+            decision.matched,
+            decision.trace,
+            decision.policy_type,
+            encoded,
+        )
 
     def documents(self, principal: Principal) -> tuple[NamedDocument, ...]:
         """Return the identity policies of a user (its groups' too) or of a role that still exists."""
@@ -126,7 +176,7 @@ def denied_detail(principal: Principal, action: str, decision: Decision) -> dict
 
     Source: https://www.alibabacloud.com/help/en/oss/support/0003-00000201 and the RDS and ACK samples.
     """
-    return {
+    detail = {
         "AuthAction": action,
         "AuthPrincipalType": principal.auth_type,
         "AuthPrincipalOwnerId": principal.account_id,
@@ -134,6 +184,54 @@ def denied_detail(principal: Principal, action: str, decision: Decision) -> dict
         "PolicyType": decision.policy_type,
         "NoPermissionType": decision.no_permission_type,
     }
+    if isinstance(decision, Judged) and decision.encoded:
+        detail["EncodedDiagnosticMessage"] = decision.encoded
+    return detail
+
+
+def _told(
+    principal: Principal,
+    action: str,
+    resource: str,
+    context: Mapping[str, str | Sequence[str]],
+    decision: Decision,
+    documents: Iterable[NamedDocument],
+) -> dict[str, Any]:
+    """Return the decoded form of a refusal's diagnostic message.
+
+    MatchedPolicies are those with a statement that denies; nothing matched where nothing allows. The documented
+    sample shows one condition; that all keys of the request are listed is ours. Source:
+    https://help.aliyun.com/en/ram/developer-reference/api-ram-2015-05-01-decodediagnosticmessage
+    """
+    denying = {
+        (row.policy, row.policy_type) for row in decision.trace if row.matched and row.effect == "Deny"
+    }
+    return {
+        "ExplicitDeny": decision.outcome is Outcome.EXPLICIT_DENY,
+        "NoPermissionPolicyType": decision.policy_type,
+        "AuthAction": action,
+        "AuthResource": resource,
+        "AuthPrincipal": {
+            "AuthPrincipalType": principal.auth_type,
+            "AuthPrincipalOwnerId": principal.account_id,
+            "AuthPrincipalDisplayName": principal.display_name,
+        },
+        "AuthConditions": [
+            {"ConditionKey": key, "ConditionValues": [value] if isinstance(value, str) else list(value)}
+            for key, value in sorted(context.items())
+        ],
+        "MatchedPolicies": [_matched(named) for named in documents if (named.name, named.type) in denying],
+    }
+
+
+def _matched(named: NamedDocument) -> dict[str, str]:
+    shown = {"Effect": "Deny", "PolicyIdentifier": named.name, "PolicyType": str(named.type)}
+    if named.type == "Custom":  # "only custom policies have version numbers": the SDK's doc-string
+        shown["PolicyVersion"] = named.version
+    holder = _ENTITY_TYPES.get(named.attached_to.partition(" ")[0])
+    if holder:
+        shown |= {"AttachedEntityType": holder, "AttachedScope": "Account"}
+    return shown
 
 
 def _context(ex: Exchange, principal: Principal | None) -> dict[str, str]:

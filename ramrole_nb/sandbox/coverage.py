@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
+
+from .services.openapi_truth import ROWS as OPENAPI_ROWS
+from .services.oss.truth import ROWS as OSS_ROWS
 
 __all__ = ["BEHAVIOURS", "IMDS_PATHS", "Basis", "Behaviour", "render_markdown"]
 
@@ -199,11 +202,6 @@ _GATEWAY_ROWS = (
         ),
         (
             OURS,
-            "AccessDeniedDetail has no EncodedDiagnosticMessage",
-            "DecodeDiagnosticMessage is not modelled",
-        ),
-        (
-            OURS,
             "The order of the checks: key, time, token, signature, nonce, parameters, permission",
             _NOT_FOUND,
         ),
@@ -339,7 +337,7 @@ _RAM_ROWS = (
         *_POLICY_NAME,
         (DOC, "DeleteConflict.Policy.User and .Group while attached", _RAM_DOCS),
         (OURS, "DeleteConflict.Policy.Role, named after its siblings", _NOT_FOUND),
-        (OURS, "DeleteConflict.Policy.Version cannot happen: there is no CreatePolicyVersion yet", _LIMIT),
+        (DOC, "DeleteConflict.Policy.Version with more than one version", _RAM_DOCS),
     ),
     *_of(
         "Ram",
@@ -469,7 +467,11 @@ _ECS_ROWS = (
         (DOC, "No permission: an empty list; DryRun tells the difference", f"{_ECS}describeinstances"),
         (OURS, "DryRunOperation is 400, and its text", _NOT_FOUND),
         (DOC, "InvalidStatus.NotFound, InvalidNetworkType.NotFound", _ECS_META),
-        (OURS, "Filters of fields that the sandbox's instances do not have: 501 NotImplemented", _LIMIT),
+        (
+            OURS,
+            "Filters of fields that the sandbox's instances do not have: 400 UnsupportedParameter.<Name>",
+            _LIMIT,
+        ),
         (OURS, "Fields of charging, disks, hosts and the like are left out", _LIMIT),
         (OURS, "A permission on single instances counts where their ids are given", _NOT_FOUND),
     ),
@@ -548,11 +550,9 @@ _OSS_ROWS = (
             "A session policy's cut: `Access denied by authorizer's policy.`",
             "https://www.alibabacloud.com/help/doc-detail/161911.html",
         ),
-        (OURS, "No EC for it", _NOT_FOUND),
         (DOC, "Names of buckets and objects", _OSS),
         (DOC, "Object calls fall back on the bucket's ACL; a Deny wins over it", _OSS),
         (OURS, "Sub-resources and x-oss- headers that are not modelled: 501, never ignored", _LIMIT),
-        (OURS, "No bucket policies, object ACLs, versions, multipart uploads, copies or appends yet", _LIMIT),
     ),
     *_of(
         "Oss",
@@ -600,7 +600,21 @@ _OSS_ROWS = (
     *_of("Oss", "DeleteObject", (DOC, "204, also where nothing was; needs oss:DeleteObject", _OSS)),
 )
 
-BEHAVIOURS: tuple[Behaviour, ...] = (*_IMDS_ROWS, *_GATEWAY_ROWS, *_RAM_ROWS, *_ECS_ROWS, *_OSS_ROWS)
+_MORE_OPENAPI_ROWS = tuple(Behaviour(*row) for row in OPENAPI_ROWS)
+_MORE_OSS_ROWS = tuple(
+    Behaviour(service, operation, text, cast("Basis", basis), source)
+    for service, operation, text, basis, source in OSS_ROWS
+)
+
+BEHAVIOURS: tuple[Behaviour, ...] = (
+    *_IMDS_ROWS,
+    *_GATEWAY_ROWS,
+    *_RAM_ROWS,
+    *_ECS_ROWS,
+    *_OSS_ROWS,
+    *_MORE_OPENAPI_ROWS,
+    *_MORE_OSS_ROWS,
+)
 
 
 def render_markdown(behaviours: Iterable[Behaviour] = BEHAVIOURS) -> str:

@@ -70,6 +70,14 @@ class Front:
         )
         self.requests = 0
 
+    async def close(self) -> None:
+        """End what still goes on behind the answers (commands on instances)."""
+        await self._services.gateway.close()
+
+    def forget_world(self) -> None:
+        """End what still goes on for a world that is gone."""
+        self._services.gateway.cancel()
+
     async def handle(self, request: web.BaseRequest, instance_id: str = "") -> web.StreamResponse:
         """Answer one request."""
         self.requests += 1

@@ -31,6 +31,10 @@ KNOBS: dict[str, Knob] = {
     "clock_skew": Knob(
         0.0, "seconds the sandbox's clock is ahead when it judges request dates", -86_400.0, 86_400.0
     ),
+    "run_command": Knob(
+        False,
+        "RunCommand runs scripts on this computer, as the user who started the sandbox (off: it refuses)",
+    ),
 }
 
 

@@ -1,12 +1,17 @@
 """The gateway before RAM, ECS and STS: which operation, who asks, are the parameters there, may they do it.
 
-A service adds an operation by decorating a function with `@operation`; nothing else has to know of it.
+A service adds an operation by decorating a function with `@operation`; nothing else has to know of it. It declares
+which parameters it honours and which of the vendor's it refuses; a parameter the vendor's API does not have is
+ignored, as the real gateway ignores it (seen with every SDK: `OwnerId` and its like are sent to operations that have
+none).
 """
 
 from __future__ import annotations
 
+import asyncio
+import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -19,7 +24,7 @@ from .exchange import Exchange, Principal, parse_query
 from .knobs import Knobs
 from .store import Store
 
-__all__ = ["Call", "Gateway", "Operation", "Param", "operation", "operations"]
+__all__ = ["Call", "Gateway", "Operation", "Param", "operation", "operations", "read_json"]
 
 _PRODUCTS = {"2015-05-01": "Ram", "2014-05-26": "Ecs", "2015-04-01": "Sts"}
 
@@ -34,7 +39,10 @@ class Param:
 
 @dataclass(frozen=True)
 class Operation:
-    """One API operation. `resources` names the ARNs a caller needs `action` on (None: the handler decides)."""
+    """One API operation. `resources` names the ARNs a caller needs `action` on (None: the handler decides).
+
+    `refused` are parameters of the vendor's operation that the sandbox does not model: using one is an error.
+    """
 
     product: str
     name: str
@@ -43,6 +51,12 @@ class Operation:
     action: str
     resources: Callable[[Call], Iterable[str]] | None
     missing: str = "Missing"
+    refused: frozenset[str] = frozenset()
+
+    @property
+    def honoured(self) -> tuple[str, ...]:
+        """The names of the parameters that count; `Tag` stands for `Tag.1.Key` and so on."""
+        return tuple(param.name for param in self.params)
 
 
 _OPERATIONS: dict[tuple[str, str], Operation] = {}
@@ -57,13 +71,24 @@ def operation(
     action: str = "",
     resources: Callable[[Call], Iterable[str]] | None = None,
     missing: str = "Missing",
+    refused: Sequence[str] = (),
 ) -> Callable[[Callable[[Call], Mapping[str, Any]]], Callable[[Call], Mapping[str, Any]]]:
-    """Register a handler as the operation `name` of `product`; `missing` begins the code of an absent parameter."""
+    """Register a handler as the operation `name` of `product`; `missing` begins the code of an absent parameter.
+
+    Every parameter of the vendor's metadata belongs into `required`, `optional` or `refused` (a test holds that).
+    """
 
     def register(handler: Callable[[Call], Mapping[str, Any]]) -> Callable[[Call], Mapping[str, Any]]:
         params = (*(Param(p, True) for p in required), *(Param(p) for p in optional))
         _OPERATIONS[product, name.lower()] = Operation(
-            product, name, handler, params, action or f"{product.lower()}:{name}", resources, missing
+            product,
+            name,
+            handler,
+            params,
+            action or f"{product.lower()}:{name}",
+            resources,
+            missing,
+            frozenset(refused),
         )
         return handler
 
@@ -87,6 +112,7 @@ class Call:
     knobs: Knobs
     exchange: Exchange
     region_id: str = ""
+    spawn: Callable[[Coroutine[Any, Any, None]], None] = lambda work: work.close()
     decisions: list[Decision] = field(default_factory=list)
 
     @property
@@ -154,6 +180,14 @@ def refuse(call: Call, action: str, resource: str, decision: Decision) -> NoRetu
     )
 
 
+def read_json(text: str, pairs: Callable[[list[tuple[str, Any]]], dict[str, Any]] | None = None) -> Any:
+    """Read a parameter that is JSON. Raises ValueError, also where it is nested too deeply to be read."""
+    try:
+        return json.loads(text, object_pairs_hook=pairs)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
 class Gateway:
     """Takes an OpenAPI exchange to its operation and back."""
 
@@ -164,6 +198,23 @@ class Gateway:
         self._knobs = knobs
         self._authenticator = authenticator
         self._authorizer = authorizer
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Go on with work after the answer is out; `close` ends what is left of it."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def cancel(self) -> None:
+        """Cancel the work that goes on."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def close(self) -> None:
+        """Cancel the work that goes on, and wait until it has cleaned up."""
+        self.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     @staticmethod
     def claims(ex: Exchange) -> bool:
@@ -211,10 +262,12 @@ class Gateway:
                 self._knobs,
                 ex,
                 params.get("RegionId", ""),
+                self.spawn,
             )
             for param in found.params:
                 if param.required and not params.get(param.name):
                     raise _missing(found, param.name)
+            _check_modelled(found, params)
             if found.resources is not None:
                 for resource in found.resources(call):
                     call.need(found.action, resource)
@@ -250,6 +303,17 @@ def _missing(found: Operation, name: str) -> OpenApiError:
         f"{found.missing}{name}",
         f"The input parameter {name} that is mandatory for processing this request is missing.",
     )
+
+
+def _check_modelled(found: Operation, params: Mapping[str, str]) -> None:
+    """Refuse a parameter the vendor's operation has and the sandbox does not model; the code is ours."""
+    for name, value in params.items():
+        if value and not found.refused.isdisjoint((name, name.partition(".")[0])):
+            raise OpenApiError(
+                400,
+                f"UnsupportedParameter.{name}",
+                f"The parameter {name} of {found.name} is not modelled by the sandbox. Leave it out.",
+            )
 
 
 def _product_of(host: str) -> str:

@@ -45,6 +45,9 @@ _SERVICES = (ecs, ram, sts)
 # Longer paths do not fit into a Unix socket's address.
 _LONGEST_SOCKET_PATH = 100
 
+# The SDKs send parameters in the query: a policy of 6144 characters, or a command of 24 KB, three times as long encoded.
+_LONGEST_LINE = 128 * 1024
+
 log = logging.getLogger("ramrole_nb.sandbox")
 
 
@@ -94,11 +97,14 @@ class Server:
             self.admin_token,
             self.start_line,
             self._stopping.set,
-            self._write_runtime,
+            self._world_changed,
         )
         self.front = Front(self.store, self.knobs, self.journal, self.admin)
+        self._cleanup.push_async_callback(self.front.close)
         loop = asyncio.get_running_loop()
-        server = web.Server(self.front.handle, access_log=None, keepalive_timeout=75.0)
+        server = web.Server(
+            self.front.handle, access_log=None, keepalive_timeout=75.0, max_line_size=_LONGEST_LINE
+        )
         self._cleanup.push_async_callback(server.shutdown, 0.2)
         listener = await loop.create_server(server, sock=self._listen(), backlog=512)
         self._cleanup.push_async_callback(_close, listener)
@@ -204,7 +210,7 @@ class Server:
                 if stat.S_ISSOCK(path.stat().st_mode):
                     path.unlink()
             handler = functools.partial(self.front.handle, instance_id=row["instance_id"])
-            server = web.Server(handler, access_log=None)
+            server = web.Server(handler, access_log=None, max_line_size=_LONGEST_LINE)
             listener = await loop.create_unix_server(server, str(path))
             os.chmod(path, 0o600)
             self._cleanup.callback(path.unlink, missing_ok=True)
@@ -267,6 +273,10 @@ class Server:
             "instances": instances,
             "buckets": buckets,
         }
+
+    def _world_changed(self) -> None:
+        self._write_runtime()
+        self.front.forget_world()
 
     def _write_runtime(self) -> None:
         """Write the runtime file (0600) by renaming, so that readers never see half of it."""

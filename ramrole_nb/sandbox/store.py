@@ -83,6 +83,16 @@ CREATE INDEX uploads_by_key ON uploads (bucket, key, upload_id);
 CREATE TABLE parts (
     upload_id TEXT NOT NULL, number INTEGER NOT NULL, size INTEGER NOT NULL, etag TEXT NOT NULL, modified REAL NOT NULL,
     body TEXT NOT NULL, PRIMARY KEY (upload_id, number)) WITHOUT ROWID;
+
+CREATE TABLE source_identities (access_key_id TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE invocations (
+    invoke_id TEXT PRIMARY KEY, command_id TEXT NOT NULL, region_id TEXT NOT NULL, request TEXT NOT NULL,
+    client_token TEXT NOT NULL, created REAL NOT NULL);
+CREATE TABLE invocation_instances (
+    invoke_id TEXT NOT NULL, instance_id TEXT NOT NULL, status TEXT NOT NULL, error_code TEXT NOT NULL,
+    error_info TEXT NOT NULL, exit_code INTEGER, output BLOB NOT NULL, dropped INTEGER NOT NULL,
+    created REAL NOT NULL, started REAL, finished REAL, PRIMARY KEY (invoke_id, instance_id));
+CREATE INDEX invocations_by_instance ON invocation_instances (instance_id, status);
 """
 
 
@@ -215,6 +225,9 @@ class Store:
                 "bucket_policies",
                 "uploads",
                 "parts",
+                "source_identities",
+                "invocations",
+                "invocation_instances",
             ]:
                 self.db.execute(f"DELETE FROM {table}")  # noqa: S608 - the names above
         self.permissions_changed()
@@ -244,13 +257,28 @@ class Store:
         for path in self.bodies.glob("*/*"):
             if path.name not in kept:
                 path.unlink(missing_ok=True)
+        # Commands that ran when the server ended: their processes are gone, or nobody reads them any more.
+        self.run(
+            "UPDATE invocation_instances SET status='Failed', error_code='ExecutionInterrupted', finished=?,"
+            " error_info='The sandbox was stopped while the command ran.' WHERE status IN ('Pending', 'Running')",
+            time.time(),
+        )
         self.forget_expired()
 
     def forget_expired(self) -> None:
-        """Drop nonces whose window is over, and sessions expired for a day (until then they say 'expired')."""
+        """Drop nonces whose window is over, and sessions expired for a day (until then they say 'expired').
+
+        Records of commands are kept for four weeks. Source:
+        https://www.alibabacloud.com/help/en/ecs/developer-reference/api-ecs-2014-05-26-describeinvocationresults
+        """
         now = time.time()
         self.run("DELETE FROM nonces WHERE expires < ?", now)
         self.run("DELETE FROM sts_sessions WHERE expires < ?", now - 86_400)
+        self.run(
+            "DELETE FROM source_identities WHERE access_key_id NOT IN (SELECT access_key_id FROM sts_sessions)"
+        )
+        self.run("DELETE FROM invocations WHERE created < ?", now - 28 * 86_400)
+        self.run("DELETE FROM invocation_instances WHERE created < ?", now - 28 * 86_400)
 
 
 def _check_folder(folder: Path, database: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from alibabacloud_ecs20140526 import models as em
-from alibabacloud_tea_openapi.exceptions import ServerException
+from alibabacloud_tea_openapi.exceptions import ClientException
 
 from tests.sandbox.drive import (
     BATCH,
@@ -569,11 +569,15 @@ def test_bad_filters(drive: Drive) -> None:
 
 
 def test_unmodelled_filter_is_refused_not_ignored(drive: Drive) -> None:
-    """Ours: a clear 501 for what the sandbox's instances have no field for."""
-    for request in ({"instance_charge_type": "PrePaid"}, {"key_pair_name": "x"}, {"resource_group_id": "x"}):
-        with pytest.raises(ServerException) as caught:
+    """Ours: a clear 400, by name, for what the sandbox's instances have no field for."""
+    for name, request in (
+        ("InstanceChargeType", {"instance_charge_type": "PrePaid"}),
+        ("KeyPairName", {"key_pair_name": "x"}),
+        ("ResourceGroupId", {"resource_group_id": "x"}),
+    ):
+        with pytest.raises(ClientException) as caught:
             listing(drive, **request)
-        assert (caught.value.status_code, caught.value.code) == (501, "NotImplemented")
+        assert (caught.value.status_code, caught.value.code) == (400, f"UnsupportedParameter.{name}")
 
 
 @pytest.mark.parametrize(

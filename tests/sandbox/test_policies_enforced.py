@@ -15,6 +15,7 @@ import oss2
 import pytest
 from alibabacloud_ecs20140526 import models as em
 from alibabacloud_ram20150501 import models as rm
+from alibabacloud_sts20150401 import models as sm
 
 from tests.sandbox.drive import READ_OSS, WEB, Caller, Drive, document, refused
 from tests.sandbox.test_ecs import FORBIDDEN, roles
@@ -383,6 +384,46 @@ def _operator_refusals(drive: Drive) -> dict[str, tuple[Callable[[], object], st
         "ram:DetachPolicyFromRole": (lambda: ram.detach_policy_from_role(detach), "NoPermission"),
         "ecs:ModifyInstanceMetadataOptions": (
             lambda: ecs.modify_instance_metadata_options(options),
+            "Forbidden.RAM",
+        ),
+        "ram:CreatePolicyVersion": (
+            lambda: ram.create_policy_version(
+                rm.CreatePolicyVersionRequest(policy_name="mine", policy_document=READ_OSS)
+            ),
+            "NoPermission",
+        ),
+        "ram:SetDefaultPolicyVersion": (
+            lambda: ram.set_default_policy_version(
+                rm.SetDefaultPolicyVersionRequest(policy_name="mine", version_id="v1")
+            ),
+            "NoPermission",
+        ),
+        "ram:DeletePolicyVersion": (
+            lambda: ram.delete_policy_version(
+                rm.DeletePolicyVersionRequest(policy_name="mine", version_id="v1")
+            ),
+            "NoPermission",
+        ),
+        "ram:DecodeDiagnosticMessage": (
+            lambda: ram.decode_diagnostic_message(
+                rm.DecodeDiagnosticMessageRequest(encoded_diagnostic_message="x")
+            ),
+            "NoPermission",
+        ),
+        "sts:AssumeRole": (
+            lambda: drive.sts("operator").assume_role(
+                sm.AssumeRoleRequest(
+                    role_arn=f"acs:ram::{drive.account}:role/Mine", role_session_name="operator"
+                )
+            ),
+            "NoPermission",
+        ),
+        "ecs:RunCommand": (
+            lambda: ecs.run_command(
+                em.RunCommandRequest(
+                    region_id="cn-beijing", type="RunShellScript", command_content="id", instance_id=[WEB]
+                )
+            ),
             "Forbidden.RAM",
         ),
     }

@@ -89,6 +89,8 @@ _INSTANCES = (
     ),
     ("stopped-1", "cn-hangzhou", "i", "linux", "ecs.c7.large", "vpc", "Stopped", "optional", ""),
 )
+# An agent below the least version for hardened-only mode: such an instance runs commands until it is hardened.
+_OLD_AGENTS = {"web-2": "2.2.0.106"}
 _REGION_LETTERS = {"cn-beijing": "2ze", "cn-hangzhou": "bp1"}
 
 _CSV = (
@@ -217,6 +219,7 @@ def _add_instance(
         "network_interface_id": f"eni-{_REGION_LETTERS[region]}sandbox{position}",
         "mac": f"00:16:3e:00:00:{11 + position:02x}",
         "tags": {"name": name, "env": "sandbox"},
+        "agent_version": _OLD_AGENTS.get(name, "2.2.3.857" if os_type == "linux" else "2.1.3.857"),
     }
     store.run(
         "INSERT INTO instances VALUES (?, ?, ?, ?, 'enabled', ?, 0, 'disabled', ?)",

@@ -1,5 +1,5 @@
-"""Elastic Compute Service, API version 2014-05-26: instances and their RAM roles."""
+"""Elastic Compute Service, API version 2014-05-26: instances, their RAM roles, and commands on them."""
 
-from . import instances, metadata_options, ram_role
+from . import assistant, commands, instances, invocations, metadata_options, ram_role, status
 
-__all__ = ["instances", "metadata_options", "ram_role"]
+__all__ = ["assistant", "commands", "instances", "invocations", "metadata_options", "ram_role", "status"]

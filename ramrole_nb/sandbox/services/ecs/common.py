@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
+import re
 import sqlite3
-from typing import Any
+from typing import Any, TypeVar
 
 from ...errors import OpenApiError
-from ...openapi import Call
+from ...openapi import Call, read_json
 
-__all__ = ["REGIONS", "check_region", "find_instances", "instance_arn", "instance_ids", "instance_resources"]
+__all__ = [
+    "REGIONS",
+    "check_region",
+    "check_region_records",
+    "facts",
+    "find_assisted",
+    "find_instances",
+    "instance_arn",
+    "instance_ids",
+    "instance_resources",
+    "repeated_instance_ids",
+    "token_page",
+]
+
+T = TypeVar("T")
 
 # A few of the public regions: the ones the worlds use and their neighbours.
 # Source: https://api.aliyun.com/meta/v1/products/Ecs/versions/2014-05-26/api-docs.json (DescribeRegions)
@@ -32,6 +49,15 @@ def check_region(call: Call) -> str:
     return call.region_id
 
 
+def check_region_records(call: Call) -> str:
+    """Return the call's region; Cloud Assistant's operations have another text for an unknown one."""
+    if call.region_id not in REGIONS:
+        raise OpenApiError(
+            404, "InvalidRegionId.NotFound", "The RegionId provided does not exist in our records."
+        )
+    return call.region_id
+
+
 def instance_arn(call: Call, instance_id: str) -> str:
     """Return the ARN that permissions on an instance are checked on."""
     return f"acs:ecs:{call.region_id}:{call.account_id}:instance/{instance_id}"
@@ -43,7 +69,7 @@ def instance_ids(call: Call, *, least: int = 1, limit: int = 100) -> list[str]:
     Source: https://www.alibabacloud.com/help/en/ecs/developer-reference/api-ecs-2014-05-26-attachinstanceramrole
     """
     try:
-        ids = json.loads(call.get("InstanceIds"))
+        ids = read_json(call.get("InstanceIds"))
     except ValueError:
         ids = None
     well_formed = isinstance(ids, list) and all(isinstance(i, str) and i for i in ids)
@@ -77,3 +103,71 @@ def facts(row: sqlite3.Row) -> dict[str, Any]:
     """Return an instance's unchanging facts."""
     loaded: dict[str, Any] = json.loads(row["facts"])
     return loaded
+
+
+def repeated_instance_ids(call: Call, *, too_many: tuple[int, str, str], limit: int = 100) -> list[str]:
+    """Return the ids of `InstanceId.1`, `InstanceId.2` and so on, at most 100, without repeats."""
+    ids = call.listed("InstanceId")
+    if any(not i for i in ids):
+        raise OpenApiError(400, "MissingParam.InstanceId", "The parameter instanceId is missing or empty.")
+    if len(ids) > limit:
+        raise OpenApiError(*too_many)
+    return list(dict.fromkeys(ids))
+
+
+def find_assisted(call: Call, ids: list[str]) -> list[sqlite3.Row]:
+    """Return the rows of these instances, or raise InvalidInstance.NotFound, as Cloud Assistant names it."""
+    rows = []
+    for instance_id in ids:
+        row = call.store.one(
+            "SELECT * FROM instances WHERE instance_id=? AND region_id=?", instance_id, call.region_id
+        )
+        if row is None:
+            raise OpenApiError(404, "InvalidInstance.NotFound", "The specified instance does not exist.")
+        rows.append(row)
+    return rows
+
+
+def token_page(call: Call, rows: list[T]) -> tuple[list[T], dict[str, Any]]:
+    """Cut a list by MaxResults and NextToken or by PageNumber and PageSize, as Cloud Assistant's operations do.
+
+    At most 50 a page, 10 without a word. Source:
+    https://www.alibabacloud.com/help/en/ecs/developer-reference/api-ecs-2014-05-26-describeinvocationresults
+    """
+
+    def number(name: str, default: int, high: int, code: str, message: str) -> int:
+        text = call.get(name) or str(default)
+        if not re.fullmatch(r"\d{1,7}", text) or not 1 <= int(text) <= high:
+            raise OpenApiError(400, code, message)
+        return int(text)
+
+    old = "The specified parameter is invalid."
+    size = number("PageSize", 10, 50, "InvalidParam.PageSize", old)
+    page = number("PageNumber", 1, 1_000_000, "InvalidParam.PageNumber", old)
+    start = (page - 1) * size
+    if call.get("MaxResults") or call.get("NextToken"):
+        size = number(
+            "MaxResults",
+            10,
+            50,
+            "InvalidParameter.MaxResults",
+            "The specified parameter MaxResults is not valid.",
+        )
+        page, start = 1, _token_start(call.get("NextToken"))
+    end = start + size
+    token = base64.urlsafe_b64encode(str(end).encode()).decode() if end < len(rows) else ""
+    return rows[start:end], {"PageNumber": page, "PageSize": size, "NextToken": token}
+
+
+def _token_start(token: str) -> int:
+    if not token:
+        return 0
+    try:
+        text = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True).decode("ascii")
+    except (ValueError, binascii.Error):
+        text = ""
+    if not re.fullmatch(r"\d{1,9}", text):
+        raise OpenApiError(
+            400, "InvalidParameter.NextToken", "The specified parameter NextToken is not valid."
+        )
+    return int(text)

@@ -7,37 +7,59 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
+import re
 import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
 from ....policy import Outcome, matches
 from ...errors import OpenApiError
-from ...openapi import Call, operation
+from ...openapi import Call, operation, read_json
 from .common import REGIONS, check_region, facts, instance_arn, instance_ids
 
 _STATUSES = ("Pending", "Running", "Starting", "Stopping", "Stopped")
 
 # Filters of the real operation that the sandbox's instances have no field for: refused, never ignored.
-_NO_SUCH_FILTER = frozenset(
-    [
-        "InnerIpAddresses",
-        "EipAddresses",
-        "InstanceChargeType",
-        "InternetChargeType",
-        "LockReason",
-        "DeviceAvailable",
-        "IoOptimized",
-        "NeedSaleCycle",
-        "InstanceTypeFamily",
-        "KeyPairName",
-        "ResourceGroupId",
-        "HpcClusterId",
-        "RdmaIpAddresses",
-        "Ipv6Address",
-        "HttpPutResponseHopLimit",
-    ]
+_NO_SUCH_FILTER = (
+    "InnerIpAddresses",
+    "EipAddresses",
+    "InstanceChargeType",
+    "InternetChargeType",
+    "LockReason",
+    "DeviceAvailable",
+    "IoOptimized",
+    "NeedSaleCycle",
+    "InstanceTypeFamily",
+    "KeyPairName",
+    "ResourceGroupId",
+    "HpcClusterId",
+    "RdmaIpAddresses",
+    "Ipv6Address",
+    "HttpPutResponseHopLimit",
+    "Filter",
+)
+_HONOURED = (
+    "InstanceIds",
+    "Status",
+    "InstanceNetworkType",
+    "InstanceType",
+    "ImageId",
+    "VpcId",
+    "VSwitchId",
+    "ZoneId",
+    "HttpTokens",
+    "HttpEndpoint",
+    "SecurityGroupId",
+    "PrivateIpAddresses",
+    "PublicIpAddresses",
+    "InstanceName",
+    "Tag",
+    "AdditionalAttributes",
+    "DryRun",
+    "PageNumber",
+    "PageSize",
+    "MaxResults",
+    "NextToken",
 )
 
 
@@ -121,7 +143,7 @@ def _wanted(row: sqlite3.Row, params: Mapping[str, str], ids: list[str] | None) 
 
 def _addresses(text: str, param: str) -> list[str]:
     try:
-        found = json.loads(text)
+        found = read_json(text)
     except ValueError:
         found = None
     if not isinstance(found, list):
@@ -130,11 +152,13 @@ def _addresses(text: str, param: str) -> list[str]:
 
 
 def _check_filters(params: Mapping[str, str]) -> None:
-    for name, value in params.items():
-        if value and (name in _NO_SUCH_FILTER or name.startswith("Filter.")):
-            raise OpenApiError(
-                501, "NotImplemented", f"The sandbox's DescribeInstances does not have the filter {name}."
-            )
+    tags = {name.split(".")[1] for name in params if re.fullmatch(r"Tag\.\d{1,4}\.(Key|Value)", name)}
+    if any(not params.get(f"Tag.{number}.Key") for number in tags):
+        raise OpenApiError(
+            400, "InvalidTag.Mismatch", "The specified Tag.n.Key and Tag.n.Value are not match."
+        )
+    if len(tags) > 20:
+        raise OpenApiError(400, "InvalidTagCount", "The specified tags are beyond the permitted range.")
     if params.get("Status") and params["Status"] not in _STATUSES:
         raise OpenApiError(404, "InvalidStatus.NotFound", "The specified Status is not found.")
     if (params.get("InstanceNetworkType") or "vpc") not in ("vpc", "classic"):
@@ -143,7 +167,7 @@ def _check_filters(params: Mapping[str, str]) -> None:
         )
 
 
-@operation("Ecs", "DescribeInstances", required=["RegionId"])
+@operation("Ecs", "DescribeInstances", required=["RegionId"], optional=_HONOURED, refused=_NO_SUCH_FILTER)
 def describe_instances(call: Call) -> dict[str, Any]:
     """List instances of a region.
 
@@ -207,7 +231,12 @@ def _token(call: Call) -> int:
         ) from None
 
 
-@operation("Ecs", "DescribeRegions", resources=lambda _: ["*"])
+@operation(
+    "Ecs",
+    "DescribeRegions",
+    resources=lambda _: ["*"],
+    optional=["InstanceChargeType", "ResourceType", "AcceptLanguage"],
+)
 def describe_regions(call: Call) -> dict[str, Any]:
     """List the regions."""
     language = call.get("AcceptLanguage", "zh-CN") or "zh-CN"

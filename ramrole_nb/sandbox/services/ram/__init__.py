@@ -1,5 +1,5 @@
 """Resource Access Management, API version 2015-05-01."""
 
-from . import policies, roles, users
+from . import diagnostics, policies, roles, users, versions
 
-__all__ = ["policies", "roles", "users"]
+__all__ = ["diagnostics", "policies", "roles", "users", "versions"]

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from ....policy import SYSTEM_POLICIES, MalformedPolicyDocument, parse_policy
 from ...errors import OpenApiError
-from ...openapi import Call
+from ...openapi import Call, read_json
 from ...store import Store
 
 __all__ = [
@@ -21,10 +21,12 @@ __all__ = [
     "check_policy_name",
     "check_policy_type",
     "check_role_name",
+    "check_version_id",
     "find_policy",
     "find_role",
     "page",
     "policy_arn",
+    "policy_resource",
     "role_arn",
     "role_resource",
     "stamp",
@@ -58,6 +60,23 @@ def policy_arn(call: Call, policy_type: str, name: str) -> str:
     """
     owner = "system" if policy_type == "System" else call.account_id
     return f"acs:ram:*:{owner}:policy/{name or '*'}"
+
+
+def policy_resource(call: Call) -> list[str]:
+    """Return the ARN that permissions on the policy of this call are checked on."""
+    return [policy_arn(call, call.get("PolicyType", "Custom"), call.get("PolicyName"))]
+
+
+def check_version_id(call: Call) -> str:
+    """Return the id of a policy version: `v1`, `v2` and so on."""
+    version_id = call.get("VersionId")
+    if not re.fullmatch(r"v[1-9]\d{0,9}", version_id):
+        raise OpenApiError(
+            400,
+            "InvalidParameter.VersionId.Format",
+            'The format of the parameter - "VersionId" is incorrect.',
+        )
+    return version_id
 
 
 def check_role_name(name: str) -> str:
@@ -193,7 +212,7 @@ def tags(call: Call) -> str:
     if not text:
         return "[]"
     try:
-        given = json.loads(text)
+        given = read_json(text)
         pairs = [{"Key": str(tag["Key"]), "Value": str(tag.get("Value", ""))} for tag in given]
     except (ValueError, TypeError, KeyError, AttributeError):
         raise OpenApiError(400, "InvalidParameter.Tag", 'The parameter - "Tag" is incorrect.') from None

@@ -6,7 +6,6 @@ https://github.com/AlibabaCloudDocs/ram (typos are theirs).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,10 +17,11 @@ from .common import (
     check_document,
     check_policy_name,
     check_policy_type,
+    check_version_id,
     find_policy,
     find_role,
     page,
-    policy_arn,
+    policy_resource,
     role_resource,
     stamp,
     tagged_as_wanted,
@@ -31,13 +31,8 @@ from .common import (
 
 # Source: https://www.alibabacloud.com/help/en/ram/product-overview/limits
 MAX_CUSTOM_POLICIES = 1500
-MAX_VERSIONS = 5
 MAX_SYSTEM_PER_ROLE = 20
 MAX_CUSTOM_PER_ROLE = 10
-
-
-def _policy_resource(call: Call) -> list[str]:
-    return [policy_arn(call, call.get("PolicyType", "Custom"), call.get("PolicyName"))]
 
 
 def _all_policies(call: Call) -> list[str]:
@@ -45,10 +40,15 @@ def _all_policies(call: Call) -> list[str]:
 
 
 def _role_and_policy(call: Call) -> Iterable[str]:
-    return [*role_resource(call), *_policy_resource(call)]
+    return [*role_resource(call), *policy_resource(call)]
 
 
-@operation("Ram", "CreatePolicy", resources=_all_policies)
+@operation(
+    "Ram",
+    "CreatePolicy",
+    resources=_all_policies,
+    optional=["PolicyName", "PolicyDocument", "Description", "Tag"],
+)
 def create_policy(call: Call) -> dict[str, Any]:
     """Create a custom policy, version v1."""
     name = check_policy_name(call.get("PolicyName"))
@@ -77,7 +77,8 @@ def create_policy(call: Call) -> dict[str, Any]:
     }
 
 
-def _version(call: Call, policy: dict[str, Any], version_id: str) -> dict[str, Any]:
+def version_shown(call: Call, policy: dict[str, Any], version_id: str) -> dict[str, Any]:
+    """Return one version as answers show it, or raise EntityNotExist.Policy.Version."""
     if policy["PolicyType"] == "System":
         system = SYSTEM_POLICIES[policy["PolicyName"]]
         if version_id != system.version:
@@ -101,36 +102,35 @@ def _version(call: Call, policy: dict[str, Any], version_id: str) -> dict[str, A
     }
 
 
-@operation("Ram", "GetPolicy", resources=_policy_resource)
+@operation("Ram", "GetPolicy", resources=policy_resource, optional=["PolicyType", "PolicyName"])
 def get_policy(call: Call) -> dict[str, Any]:
     """Return a policy; the text is in DefaultPolicyVersion, as in the documented answer."""
     policy = find_policy(call.store, call.get("PolicyType"), call.get("PolicyName"))
     return {
         "Policy": {**policy, "PolicyDocument": "N/A"},
-        "DefaultPolicyVersion": _version(call, policy, policy["DefaultVersion"]),
+        "DefaultPolicyVersion": version_shown(call, policy, policy["DefaultVersion"]),
     }
 
 
-@operation("Ram", "GetPolicyVersion", resources=_policy_resource)
+@operation(
+    "Ram", "GetPolicyVersion", resources=policy_resource, optional=["PolicyType", "PolicyName", "VersionId"]
+)
 def get_policy_version(call: Call) -> dict[str, Any]:
     """Return one version with its text."""
-    version_id = call.get("VersionId")
-    if not re.fullmatch(r"v[1-9]\d{0,9}", version_id):
-        raise OpenApiError(
-            400,
-            "InvalidParameter.VersionId.Format",
-            'The format of the parameter - "VersionId" is incorrect.',
-        )
+    version_id = check_version_id(call)
     policy = find_policy(call.store, call.get("PolicyType"), call.get("PolicyName"))
-    return {"PolicyVersion": _version(call, policy, version_id)}
+    return {"PolicyVersion": version_shown(call, policy, version_id)}
 
 
-@operation("Ram", "ListPolicies", resources=_all_policies)
+@operation(
+    "Ram", "ListPolicies", resources=_all_policies, optional=["PolicyType", "Marker", "MaxItems", "Tag"]
+)
 def list_policies(call: Call) -> dict[str, Any]:
     """List policies by type and name, a page at a time; custom ones first, as the order is ours."""
     kind = call.get("PolicyType")
     if kind:
         check_policy_type(kind)
+    tags(call)  # refused, where it is wrong, also while there is nothing to compare with
     custom = {
         row["name"]: row["tags"] for row in call.store.all("SELECT name, tags FROM policies ORDER BY name")
     }
@@ -144,7 +144,7 @@ def list_policies(call: Call) -> dict[str, Any]:
     return {**fields, "Policies": {"Policy": items}}
 
 
-@operation("Ram", "DeletePolicy", resources=_policy_resource)
+@operation("Ram", "DeletePolicy", resources=policy_resource, optional=["PolicyName", "CascadingDelete"])
 def delete_policy(call: Call) -> dict[str, Any]:
     """Delete a custom policy that is attached to nobody and has one version."""
     name = check_policy_name(call.get("PolicyName"))
@@ -176,7 +176,13 @@ def delete_policy(call: Call) -> dict[str, Any]:
     return {}
 
 
-@operation("Ram", "AttachPolicyToRole", resources=_role_and_policy)
+@operation(
+    "Ram",
+    "AttachPolicyToRole",
+    resources=_role_and_policy,
+    optional=["PolicyType", "PolicyName", "RoleName"],
+    refused=["ResourceGroupId"],
+)
 def attach_policy_to_role(call: Call) -> dict[str, Any]:
     """Grant a policy to a role; it counts from the next request on."""
     kind, name = call.get("PolicyType"), call.get("PolicyName")
@@ -202,7 +208,13 @@ def attach_policy_to_role(call: Call) -> dict[str, Any]:
     return {}
 
 
-@operation("Ram", "DetachPolicyFromRole", resources=_role_and_policy)
+@operation(
+    "Ram",
+    "DetachPolicyFromRole",
+    resources=_role_and_policy,
+    optional=["PolicyType", "PolicyName", "RoleName"],
+    refused=["ResourceGroupId"],
+)
 def detach_policy_from_role(call: Call) -> dict[str, Any]:
     """Take a policy from a role."""
     kind, name = call.get("PolicyType"), call.get("PolicyName")
@@ -236,7 +248,7 @@ def attached_policies(call: Call, entity_type: str, name: str) -> dict[str, Any]
     return {"Policies": {"Policy": shown}}
 
 
-@operation("Ram", "ListPoliciesForRole", resources=role_resource)
+@operation("Ram", "ListPoliciesForRole", resources=role_resource, optional=["RoleName"])
 def list_policies_for_role(call: Call) -> dict[str, Any]:
     """List a role's policies."""
     return attached_policies(call, "Role", find_role(call.store, call.get("RoleName"))["name"])

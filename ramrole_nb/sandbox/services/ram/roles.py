@@ -53,7 +53,13 @@ def _session_duration(call: Call, name: str, default: int) -> int:
     return call.integer(name, default, low=3600, high=43_200)
 
 
-@operation("Ram", "CreateRole", resources=lambda call: [f"acs:ram:*:{call.account_id}:role/*"])
+@operation(
+    "Ram",
+    "CreateRole",
+    resources=lambda call: [f"acs:ram:*:{call.account_id}:role/*"],
+    optional=["RoleName", "AssumeRolePolicyDocument", "Description", "MaxSessionDuration", "Tag"],
+    refused=["AllowConsoleLogin"],
+)
 def create_role(call: Call) -> dict[str, Any]:
     """Create a role. Who may take it is the trust policy's to say."""
     name = check_role_name(call.get("RoleName"))
@@ -85,13 +91,19 @@ def create_role(call: Call) -> dict[str, Any]:
     return {"Role": _shown(call, find_role(call.store, name), with_update=False)}
 
 
-@operation("Ram", "GetRole", resources=role_resource)
+@operation("Ram", "GetRole", resources=role_resource, optional=["RoleName"])
 def get_role(call: Call) -> dict[str, Any]:
     """Return a role with its trust policy."""
     return {"Role": _shown(call, find_role(call.store, call.get("RoleName")))}
 
 
-@operation("Ram", "UpdateRole", resources=role_resource)
+@operation(
+    "Ram",
+    "UpdateRole",
+    resources=role_resource,
+    optional=["RoleName", "NewAssumeRolePolicyDocument", "NewDescription", "NewMaxSessionDuration"],
+    refused=["NewAllowConsoleLogin"],
+)
 def update_role(call: Call) -> dict[str, Any]:
     """Change trust policy, description or session duration; what is not given stays."""
     row = find_role(call.store, call.get("RoleName"))
@@ -116,7 +128,7 @@ def update_role(call: Call) -> dict[str, Any]:
     return {"Role": _shown(call, find_role(call.store, row["name"]))}
 
 
-@operation("Ram", "DeleteRole", resources=role_resource)
+@operation("Ram", "DeleteRole", resources=role_resource, optional=["RoleName"])
 def delete_role(call: Call) -> dict[str, Any]:
     """Delete a role that holds no policy. Its sessions lose every permission at once.
 
@@ -137,9 +149,15 @@ def delete_role(call: Call) -> dict[str, Any]:
     return {}
 
 
-@operation("Ram", "ListRoles", resources=lambda call: [f"acs:ram:*:{call.account_id}:role/*"])
+@operation(
+    "Ram",
+    "ListRoles",
+    resources=lambda call: [f"acs:ram:*:{call.account_id}:role/*"],
+    optional=["Marker", "MaxItems", "Tag"],
+)
 def list_roles(call: Call) -> dict[str, Any]:
     """List roles by name, a page at a time; trust policies are left out, as in the documented answer."""
+    tags(call)  # refused, where it is wrong, also while there is nothing to compare with
     wanted = [
         r for r in call.store.all("SELECT * FROM roles ORDER BY name") if tagged_as_wanted(call, r["tags"])
     ]

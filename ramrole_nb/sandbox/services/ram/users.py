@@ -36,7 +36,7 @@ def _find_user(call: Call) -> sqlite3.Row:
     return row
 
 
-@operation("Ram", "GetUser", resources=_user_resource)
+@operation("Ram", "GetUser", resources=_user_resource, optional=["UserName"])
 def get_user(call: Call) -> dict[str, Any]:
     """Return a user."""
     row = _find_user(call)
@@ -52,13 +52,13 @@ def get_user(call: Call) -> dict[str, Any]:
     }
 
 
-@operation("Ram", "ListPoliciesForUser", resources=_user_resource)
+@operation("Ram", "ListPoliciesForUser", resources=_user_resource, optional=["UserName"])
 def list_policies_for_user(call: Call) -> dict[str, Any]:
     """List the policies attached to a user itself."""
     return attached_policies(call, "User", _find_user(call)["name"])
 
 
-@operation("Ram", "ListGroupsForUser", resources=_user_resource)
+@operation("Ram", "ListGroupsForUser", resources=_user_resource, optional=["UserName"])
 def list_groups_for_user(call: Call) -> dict[str, Any]:
     """List a user's groups."""
     rows = call.store.all(
@@ -70,7 +70,7 @@ def list_groups_for_user(call: Call) -> dict[str, Any]:
     return {"Groups": {"Group": groups}}
 
 
-@operation("Ram", "ListPoliciesForGroup", resources=_group_resource)
+@operation("Ram", "ListPoliciesForGroup", resources=_group_resource, optional=["GroupName"])
 def list_policies_for_group(call: Call) -> dict[str, Any]:
     """List the policies attached to a group."""
     name = call.get("GroupName")
