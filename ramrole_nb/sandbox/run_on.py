@@ -12,6 +12,9 @@ from ..errors import InputError, SandboxError, nearest
 
 __all__ = ["child_environment", "find_instance", "namespace_command", "run"]
 
+# An instance's TLS socket stands beside its plain one, under this name.
+TLS_SUFFIX = ".tls"
+
 _PROXY_NAMES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY")
 _REMOVED = ("no_proxy", "NO_PROXY", "all_proxy", "ALL_PROXY")
 # What would win over the instance's role: keys, profiles, and switches of the SDKs.
