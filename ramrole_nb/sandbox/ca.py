@@ -9,6 +9,8 @@ import ssl
 import struct
 from pathlib import Path
 
+from ..errors import StateError
+
 __all__ = ["ensure_ca", "ensure_java_truststore", "leaf_certificate"]
 
 # How long a host's certificate is good; it lives in memory only, and is renewed there.
@@ -74,7 +76,11 @@ def leaf_certificate(folder: Path, host: str) -> tuple[bytes, dt.datetime]:
     ca_pem = (folder / "ca.pem").read_bytes()
     ca = x509.load_pem_x509_certificate(ca_pem)
     ca_key = serialization.load_pem_private_key((folder / "ca-key.pem").read_bytes(), None)
-    assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
+    if not isinstance(ca_key, ec.EllipticCurvePrivateKey):
+        raise StateError(
+            f"{folder / 'ca-key.pem'} is not a key of ours.",
+            next_step="remove it and ca.pem, and start the sandbox again",
+        )
     key = ec.generate_private_key(ec.SECP256R1())
     now = dt.datetime.now(dt.UTC)
     until = now + dt.timedelta(days=_LEAF_DAYS)

@@ -120,16 +120,19 @@ class Front:
             raise FrontError(403, "OriginRefused", "The sandbox answers programs, not web pages.")
         host, _, port = ex.authority.rpartition(":")
         if not host or not port.isdecimal():
-            raise FrontError(400, "BadTarget", "CONNECT names a host and a port, such as ram.aliyuncs.com:443.")
+            raise FrontError(
+                400, "BadTarget", "CONNECT names a host and a port, such as ram.aliyuncs.com:443."
+            )
+        self._find_instance(ex)
         if not self.serves_tls(ex.host) or port != "443":
             hint = ": metadata is plain http there" if ex.host == IMDS_HOST else ""
             raise FrontError(
                 403,
                 "HostRefused",
-                f"The sandbox makes no tunnel to {ex.authority[:200]!r}{hint}, and passes nothing on. It tunnels to port 443 of "
-                "ram.aliyuncs.com, ecs.REGION.aliyuncs.com, sts.REGION.aliyuncs.com and [BUCKET.]oss-REGION.aliyuncs.com.",
+                f"The sandbox makes no tunnel to {ex.authority[:200]!r}{hint}, and passes nothing on. It tunnels to "
+                "port 443 of ram.aliyuncs.com, ecs.REGION.aliyuncs.com, sts.REGION.aliyuncs.com and "
+                "[BUCKET.]oss-REGION.aliyuncs.com.",
             )
-        self._find_instance(ex)
         self._check_internal(ex)
 
     def tls_failed(self, arrival: Arrival, reason: str) -> None:
@@ -318,7 +321,8 @@ async def _nothing() -> bytes:
 
 
 async def _no_chunks() -> AsyncIterator[bytes]:
-    for chunk in ():
+    no_chunks: tuple[bytes, ...] = ()
+    for chunk in no_chunks:
         yield chunk
 
 

@@ -99,9 +99,9 @@ class Server:
         )
         self.front = Front(self.store, self.knobs, self.journal, self.admin)
         loop = asyncio.get_running_loop()
-        certificates = Certificates(self.folder, self.front.serves_tls)
+        certificates = Certificates(self.folder)
         self.doorman = Doorman(self.front.handle, self.front.connect, self.front.tls_failed, certificates)
-        self._cleanup.push_async_callback(self.doorman.shutdown, 1.0)
+        self._cleanup.push_async_callback(self.doorman.shutdown)
         door = functools.partial(self.doorman.door, Arrival())
         listener = await loop.create_server(door, sock=self._listen(), backlog=512)
         self._cleanup.push_async_callback(_close, listener)
@@ -210,9 +210,7 @@ class Server:
             self.sockets[row["instance_id"]] = str(path)
 
     async def _listen_at(self, path: Path, arrival: Arrival, tls: ssl.SSLContext | None) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            if stat.S_ISSOCK(path.stat().st_mode):
-                path.unlink()
+        _remove_socket(path)
         loop = asyncio.get_running_loop()
         door = functools.partial(self.doorman.door, arrival)
         listener = await loop.create_unix_server(door, str(path), ssl=tls)
@@ -292,6 +290,13 @@ class Server:
 
 async def _close(listener: asyncio.Server) -> None:
     listener.close()
+
+
+def _remove_socket(path: Path) -> None:
+    """Remove what a killed server left."""
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISSOCK(path.stat().st_mode):
+            path.unlink()
 
 
 def _pid_of(folder: Path) -> str:
