@@ -25,6 +25,7 @@ from tests.foreign.table import JOBS, Row
 pytestmark = pytest.mark.foreign
 
 INSTANCE, ROLE, REGION, BUCKET = "hardened-1", "ForeignRole", "cn-beijing", "sandbox-photos"
+HERE = Path(__file__).resolve().parent
 KEY, REFUSED_KEY = "testfolder/example.png", "private/salaries.csv"
 
 
@@ -32,7 +33,7 @@ KEY, REFUSED_KEY = "testfolder/example.png", "private/salaries.csv"
 class Program:
     """How a foreign program is run and what it can do."""
 
-    command: tuple[str, ...]  # {} is its folder below RAMROLE_FOREIGN
+    command: tuple[str, ...]  # {} is its folder below RAMROLE_FOREIGN, {here} this one
     proxy: bool  # takes the proxy variables; otherwise a namespace only
     jobs: tuple[str, ...] = JOBS
     refused: tuple[tuple[str, object], ...] = (
@@ -45,12 +46,17 @@ class Program:
 
 NO_STS = ("credentials", "download", "refused")
 PROGRAMS = {
-    "curl": Program(("bash", "{}/client.sh"), proxy=True, remark="signs with openssl: RPC V1 and OSS V1"),
+    "curl": Program(
+        ("bash", "{here}/curl/client.sh"), proxy=True, remark="signs with openssl: RPC V1 and OSS V1"
+    ),
     "oss-v2": Program(
-        ("{}/venv/bin/python", "{}/oss_v2.py"), proxy=True, jobs=NO_STS, remark="OSS V4; has no STS"
+        ("{}/venv/bin/python", "{here}/python/oss_v2.py"),
+        proxy=True,
+        jobs=NO_STS,
+        remark="OSS V4; has no STS",
     ),
     "core": Program(
-        ("{}/venv/bin/python", "{}/core.py"),
+        ("{}/venv/bin/python", "{here}/python/core.py"),
         proxy=True,
         jobs=("credentials", "identity", "refused"),
         refused=(("status", 403), ("code", "Forbidden.RAM")),
@@ -58,13 +64,15 @@ PROGRAMS = {
         "alibabacloud-credentials'. Has no OSS: refused is DescribeRegions",
     ),
     "ossfs": Program(
-        ("{}/venv/bin/python", "{}/ossfs_client.py"),
+        ("{}/venv/bin/python", "{here}/python/ossfs_client.py"),
         proxy=True,
         jobs=NO_STS,
         refused=(("status", 403), ("code", "AccessDenied"), ("python", "PermissionError")),
         remark="the fsspec one; OSS V1; has no STS; lists the folder before it reads",
     ),
-    "node": Program(("node", "{}/client.js"), proxy=False, remark="its clients ignore proxy variables"),
+    "node": Program(
+        ("node", "{here}/node/client.js"), proxy=False, remark="its clients ignore proxy variables"
+    ),
     "go": Program(("{}/client",), proxy=True, remark="the OSS client takes proxy variables when told to"),
     "java": Program(
         ("java", "-cp", "{}/classes:{}/lib/*", "Client"),
@@ -137,7 +145,7 @@ def test_four_jobs(
     vm.attach(role)
     before = world.journal()[-1]["seq"]
     out = tmp_path / "picture.png"
-    command = [part.replace("{}", str(folder)) for part in program.command]
+    command = [part.replace("{}", str(folder)).replace("{here}", str(HERE)) for part in program.command]
     start = time.monotonic()
     done = on_the_instance(
         world,

@@ -10,7 +10,7 @@ import alibabacloud_oss_v2 as oss  # type: ignore[import-not-found]  # in a venv
 from alibabacloud_credentials.client import Client
 from alibabacloud_credentials.models import Config
 
-region, bucket, key, refused, out = sys.argv[1:]
+region, bucket, key, refused, out = sys.argv[1:6]
 
 
 def tell(job: str, **facts: object) -> None:

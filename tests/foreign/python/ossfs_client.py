@@ -10,7 +10,7 @@ from alibabacloud_credentials.client import Client
 from alibabacloud_credentials.models import Config
 from ossfs import OSSFileSystem  # type: ignore[import-not-found]  # in a venv of its own
 
-region, bucket, key, refused, out = sys.argv[1:]
+region, bucket, key, refused, out = sys.argv[1:6]
 
 
 def tell(job: str, **facts: object) -> None:
