@@ -97,6 +97,10 @@ def _load(context: ssl.SSLContext, pem: bytes, folder: Path) -> None:
         Path(name).unlink()
 
 
+def _too_early() -> FrontError:
+    return FrontError(400, "TooEarly", "Nothing may follow a CONNECT before it is answered.")
+
+
 class Doorman:
     """What the doors of one server share: the handler, the certificates, who may tunnel where, and what is open."""
 
@@ -161,7 +165,6 @@ class Door(asyncio.Protocol):
         self._arrival = arrival
         self._transport: asyncio.Transport  # from connection_made on
         self._seen = bytearray()
-        self._ended = False
         self._tunnelling = False
         self._timer: asyncio.TimerHandle | None = None
 
@@ -180,10 +183,6 @@ class Door(asyncio.Protocol):
             self._doorman.tls_failed(self._arrival, exc.reason or str(exc))
         if self._timer is not None:
             self._timer.cancel()
-
-    def eof_received(self) -> bool:
-        self._ended = True
-        return False
 
     def data_received(self, data: bytes) -> None:
         self._seen += data
@@ -207,8 +206,6 @@ class Door(asyncio.Protocol):
         protocol.connection_made(self._transport)
         if self._seen:
             protocol.data_received(bytes(self._seen))
-        if self._ended:
-            protocol.eof_received()
 
     def _answer_connect(self) -> None:
         if self._timer is not None:
@@ -223,7 +220,7 @@ class Door(asyncio.Protocol):
             headers[name.strip().lower()] = value.strip()
         try:
             if rest:
-                raise FrontError(400, "TooEarly", "Nothing may follow a CONNECT before it is answered.")
+                raise _too_early()
             arrival = self._doorman.connect(target, headers, self._arrival.instance_id)
         except FrontError as error:
             self._refuse(error)
@@ -245,6 +242,10 @@ class Door(asyncio.Protocol):
 
     async def _encrypt(self, arrival: Arrival) -> None:
         plain = self._transport
+        if self._seen:
+            # Sent before the answer, and so not encrypted: it must not pass for what came through the tunnel.
+            self._refuse(_too_early())
+            return
         context = self._doorman.certificates.context(arrival.tunnel)
         plain.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         try:
