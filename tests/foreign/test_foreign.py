@@ -46,6 +46,12 @@ class Program:
 
 NO_STS = ("credentials", "download", "refused")
 PROGRAMS = {
+    "official": Program(
+        (sys.executable, "{here}/python/official.py"),
+        proxy=True,
+        remark="the packages this project stands on; ACS3-HMAC-SHA256 and OSS V4; through a proxy the OpenAPI client needs "
+        "`Config(ca=…)`",
+    ),
     "curl": Program(
         ("bash", "{here}/curl/client.sh"), proxy=True, remark="signs with openssl: RPC V1 and OSS V1"
     ),
@@ -92,6 +98,8 @@ RUNS = [
 
 def installed(name: str) -> Path:
     """Return a program's folder; skip, or fail where everything has to be there, saying why it is not."""
+    if name == "official":
+        return HERE  # its packages are this project's own
     given = os.environ.get("RAMROLE_FOREIGN", "")
     folder = Path(given) / name
     if given and (folder / "done").exists():
