@@ -16,7 +16,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from aiohttp import web
 
@@ -110,11 +110,14 @@ class Doorman:
         connect: Callable[[str, dict[str, str], str], Arrival],
         tls_failed: Callable[[Arrival, str], None],
         certificates: Certificates,
+        **options: Any,
     ) -> None:
+        """`options` are those of aiohttp's server for each connection."""
         self._handle = handle
         self.connect = connect
         self.tls_failed = tls_failed
         self.certificates = certificates
+        self._options = options
         self._servers: dict[Arrival, web.Server] = {}
         self._waiting: set[Door] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -134,7 +137,7 @@ class Doorman:
             async def handle(request: web.BaseRequest) -> web.StreamResponse:
                 return await self._handle(request, arrival)
 
-            server = self._servers[arrival] = web.Server(handle, access_log=None, keepalive_timeout=75.0)
+            server = self._servers[arrival] = web.Server(handle, **self._options)
         return server()
 
     def waits(self, door: Door, *, still: bool) -> None:

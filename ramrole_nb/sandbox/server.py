@@ -100,7 +100,14 @@ class Server:
         self.front = Front(self.store, self.knobs, self.journal, self.admin)
         loop = asyncio.get_running_loop()
         certificates = Certificates(self.folder)
-        self.doorman = Doorman(self.front.handle, self.front.connect, self.front.tls_failed, certificates)
+        self.doorman = Doorman(
+            self.front.handle,
+            self.front.connect,
+            self.front.tls_failed,
+            certificates,
+            access_log=None,
+            keepalive_timeout=75.0,
+        )
         self._cleanup.push_async_callback(self.doorman.shutdown)
         door = functools.partial(self.doorman.door, Arrival())
         listener = await loop.create_server(door, sock=self._listen(), backlog=512)
