@@ -1,7 +1,7 @@
 """Inside a network namespace: serve the cloud's addresses and names from the instance's sockets, then run the program.
 
 A namespace has its own loopback, so the sandbox's port is out of sight; a Unix socket is not. Run as
-`python -m ramrole_nb.sandbox.relay SOCKET -- CMD …` below `unshare --net --mount`. Standard library only: it starts
+`python -m ramrole_nb.sandbox.relay SOCKET -- CMD …` below `unshare --net`. Standard library only: it starts
 at once. What the program finds:
 
 - 100.100.100.200:80, the metadata service;
@@ -35,7 +35,8 @@ _DOMAIN = b"aliyuncs.com"
 
 _SIOCSIFADDR, _SIOCGIFFLAGS, _SIOCSIFFLAGS, _SIOCSIFNETMASK = 0x8916, 0x8913, 0x8914, 0x891C
 _IFF_UP = 0x1
-_MS_BIND = 4096
+_CLONE_NEWNS = 0x20000
+_MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
 
 # What the C library and Go ask for names: the responder, and nothing else that may sit on a Unix socket of the host's.
 _FILES = {
@@ -158,31 +159,36 @@ def _answer_names() -> None:
     threading.Thread(target=answer, daemon=True).start()
 
 
-def _lay_over(path: str, text: str) -> None:
-    """Put a text in a file's place, for this mount namespace alone. A file that is not there is not missed."""
+def _call(libc: ctypes.CDLL, name: str, *arguments: object) -> None:
+    if getattr(libc, name)(*arguments) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), name)
+
+
+def _lay_over(libc: ctypes.CDLL, path: str, text: str) -> None:
+    """Put a text in a file's place. A file that is not there is not missed."""
     real = os.path.realpath(path)
     if not Path(real).exists():
         return
-    libc = ctypes.CDLL(None, use_errno=True)
     number, name = tempfile.mkstemp(prefix="ramrole-")
     try:
         with os.fdopen(number, "w") as file:
             file.write(text)
         Path(name).chmod(0o644)
-        if libc.mount(name.encode(), os.fsencode(real), None, ctypes.c_ulong(_MS_BIND), None) != 0:
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code), path)
+        _call(libc, "mount", os.fsencode(name), os.fsencode(real), None, ctypes.c_ulong(_MS_BIND), None)
     finally:
         Path(name).unlink()
 
 
-def _serve_names(socket_path: str) -> None:
-    relay((SERVICES, 80), socket_path)
-    relay((SERVICES, 443), socket_path + TLS_SUFFIX)
-    _answer_names()
+def _lead_names_here() -> None:
+    """Let this process and its children, and nobody else, find names at the responder. Before any thread is started."""
+    libc = ctypes.CDLL(None, use_errno=True)
     try:
+        _call(libc, "unshare", _CLONE_NEWNS)
+        # What is mounted here from now on is seen nowhere else.
+        _call(libc, "mount", None, b"/", None, ctypes.c_ulong(_MS_REC | _MS_PRIVATE), None)
         for path, text in _FILES.items():
-            _lay_over(path, text)
+            _lay_over(libc, path, text)
     except OSError as error:
         print(
             f"ramrole: the names of Alibaba Cloud cannot be served here ({error.strerror}: {error.filename}); "
@@ -200,9 +206,12 @@ def main(arguments: list[str]) -> int:
     if not _namespace_is_ours():
         print("ramrole: not in a network namespace of its own: refused", file=sys.stderr)
         return 1
+    _lead_names_here()
     take_addresses(METADATA, SERVICES)
     relay((METADATA, 80), socket_path)
-    _serve_names(socket_path)
+    relay((SERVICES, 80), socket_path)
+    relay((SERVICES, 443), socket_path + TLS_SUFFIX)
+    _answer_names()
     try:
         process = subprocess.Popen(command)
     except OSError as error:

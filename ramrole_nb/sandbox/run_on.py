@@ -78,7 +78,7 @@ def namespace_command(socket_path: str, command: Sequence[str]) -> list[str]:
             next_step="install util-linux, or leave --namespace out: the proxy variables do for most programs",
         )
     # A program that already is root needs no user namespace, and some kernels forbid them.
-    for flags in (["--user", "--map-root-user", "--net", "--mount"], ["--net", "--mount"]):
+    for flags in (["--user", "--map-root-user", "--net"], ["--net"]):
         tried = subprocess.run([unshare, *flags, "true"], capture_output=True, text=True, check=False)
         if tried.returncode == 0:
             relay = [sys.executable, "-m", "ramrole_nb.sandbox.relay", socket_path, "--"]
