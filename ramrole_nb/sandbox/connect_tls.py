@@ -157,7 +157,7 @@ class Doorman:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(server.shutdown(1.0) for server in self._servers.values()))
+        await asyncio.gather(*(server.shutdown(0.2) for server in self._servers.values()))
 
 
 class Door(asyncio.Protocol):
