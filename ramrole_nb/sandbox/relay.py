@@ -53,9 +53,10 @@ def _flags(control: socket.socket, name: bytes) -> int:
 
 
 def _namespace_is_ours() -> bool:
-    """Tell whether the namespace is fresh, so that its addresses can be nobody else's: every device is down, `lo` too."""
+    """Tell whether the namespace is fresh, so that its addresses can be nobody else's: nothing but `lo`, and that down."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        return not any(_flags(control, name.encode()) & _IFF_UP for _, name in socket.if_nameindex())
+        names = [name for _, name in socket.if_nameindex()]
+        return names == ["lo"] and not _flags(control, b"lo") & _IFF_UP
 
 
 def take_addresses(*addresses: str) -> None:
