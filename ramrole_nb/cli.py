@@ -130,9 +130,7 @@ def _build() -> _Parser:
 
     on = add(commands, "on", _on, "run a program as if on an instance: ramrole on INSTANCE -- CMD …")
     on.add_argument("instance", metavar="INSTANCE", help="id or name")
-    on.add_argument(
-        "--namespace", action="store_true", help="with the literal address 100.100.100.200 (Linux)"
-    )
+    on.add_argument("--namespace", action="store_true", help="with the literal addresses and names (Linux)")
 
     cleanup = add(commands, "cleanup", _cleanup, "undo everything in the ledger, in the right order")
     cleanup.add_argument("--dry-run", action="store_true", help="only say what would be undone")
@@ -268,7 +266,7 @@ def _reset(options: argparse.Namespace) -> int:
 
 def _env(options: argparse.Namespace) -> int:
     from .sandbox import process
-    from .sandbox.run_on import find_instance
+    from .sandbox.run_on import find_instance, trust_variables
 
     _no_program(options)
     line = process.ensure(_state(options))
@@ -282,6 +280,8 @@ def _env(options: argparse.Namespace) -> int:
     for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"):
         print(f"export {name}={shlex.quote(instance['proxy_url'])}")
     print("unset no_proxy NO_PROXY all_proxy ALL_PROXY")
+    for name, value in trust_variables(line["ca_file"]).items():
+        print(f"export {name}={shlex.quote(value)}")
     names = (
         "ALIBABA_CLOUD_ACCESS_KEY_ID",
         "OSS_ACCESS_KEY_ID",
@@ -336,10 +336,11 @@ def _on(options: argparse.Namespace) -> int:
     line = process.ensure(_state(options))
     instance = run_on.find_instance(line, options.instance)
     if not options.namespace:
-        return run_on.run(options.program, run_on.child_environment(instance["proxy_url"], os.environ))
+        environment = run_on.child_environment(instance["proxy_url"], os.environ, ca_file=line["ca_file"])
+        return run_on.run(options.program, environment)
     socket_path = line["sockets"].get(instance["instance_id"], "")
     command = run_on.namespace_command(socket_path, options.program)
-    return run_on.run(command, run_on.child_environment("", os.environ))
+    return run_on.run(command, run_on.child_environment("", os.environ, ca_file=line["ca_file"]))
 
 
 def _tour(options: argparse.Namespace) -> int:

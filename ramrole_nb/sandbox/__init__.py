@@ -46,10 +46,10 @@ class Sandbox:
         failure: list[BaseException] = []
 
         def serve() -> None:
-            from .server import Server
-
             async def main() -> None:
                 try:
+                    from .server import Server
+
                     self._server = Server(self.state, port=self._port, world=self._world)
                     self._loop = asyncio.get_running_loop()
                     await self._server.start()

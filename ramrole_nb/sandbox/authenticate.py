@@ -389,9 +389,10 @@ class Authenticator:
                 )
             return
         if not token:
-            # The page of this EC names the cause (an STS key without its token) but no code: the code is ours.
+            # Code, message and EC as seen: https://github.com/lucky1213/aliyun_oss/issues/19
             raise OssError(
-                403, "InvalidAccessKeyId", "The OSS Access Key Id you provided does not exist in our records.",
+                403, "InvalidAccessKeyId", "The OSS Access Key Id you provided does not exist in our records. "
+                "The Security Token may be lost to specify that it is a STS Access Id.",
                 ec="0002-00000003", extra={"OSSAccessKeyId": key.principal.access_key_id},
             )  # fmt: skip
         if not _same(token, key.token):

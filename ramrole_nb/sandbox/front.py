@@ -14,7 +14,7 @@ import logging
 import re
 import string
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -25,6 +25,7 @@ from .admin import Admin
 from .answers import Answer, FileBody
 from .authenticate import Authenticator, basic_user
 from .authorize import Authorizer
+from .connect_tls import Arrival
 from .errors import ApiError, FrontError
 from .exchange import Exchange
 from .journal import Journal
@@ -45,6 +46,8 @@ _OPENAPI_HOST = re.compile(r"(?:ram|sts(?:-vpc)?(?:\.[a-z0-9-]+)?|ecs(?:[.-][a-z
 
 # Bodies up to this size travel in one piece with their headers; larger ones are sent with sendfile.
 _ONE_PIECE = 64 * 1024
+# How much of a file is encrypted at a time.
+_PIECE = 256 * 1024
 
 
 @dataclass
@@ -56,7 +59,7 @@ class _Services:
 
 
 class Front:
-    """Routes every request and writes the journal. `instance_id` is set where a listener is one instance's own."""
+    """Routes every request and writes the journal; `Arrival` tells how a request's connection came in."""
 
     def __init__(self, store: Store, knobs: Knobs, journal: Journal, admin: Admin) -> None:
         authenticator, authorizer = Authenticator(store, knobs), Authorizer(store)
@@ -78,13 +81,15 @@ class Front:
         """End what still goes on for a world that is gone."""
         self._services.gateway.cancel()
 
-    async def handle(self, request: web.BaseRequest, instance_id: str = "") -> web.StreamResponse:
+    async def handle(self, request: web.BaseRequest, arrival: Arrival) -> web.StreamResponse:
         """Answer one request."""
         self.requests += 1
         ex = _exchange(request)
-        ex.instance_id = instance_id
+        ex.instance_id = arrival.instance_id
+        if arrival.scheme == "https":
+            ex.scheme = "https"
         try:
-            answer = await self._route(ex)
+            answer = await self._route(ex, arrival)
         except FrontError as error:
             ex.service = ex.service or "front"
             ex.note(error=error.code, message=error.message)
@@ -105,11 +110,57 @@ class Front:
                 500, b'{"Code":"InternalError","Message":"A fault of the sandbox; see its server.log."}'
             )
         if ex.service != "admin":
-            self._journal.add(ex.journal_entry(answer.status))
-            self._services.admin.journal_grew()
+            self._write(ex, answer.status)
         return await _send(request, answer)
 
-    async def _route(self, ex: Exchange) -> Answer:
+    def connect(self, target: str, headers: Mapping[str, str], instance_id: str) -> Arrival:
+        """Decide on a CONNECT: return how the tunnel's requests are to be seen. Raises FrontError where it is refused."""
+        self.requests += 1
+        ex = _connect_exchange(target, headers, instance_id)
+        try:
+            self._check_connect(ex)
+        except FrontError as error:
+            ex.note(error=error.code, message=error.message)
+            self._write(ex, error.status)
+            raise
+        return Arrival(ex.instance_id, "https", ex.host)
+
+    def _check_connect(self, ex: Exchange) -> None:
+        if "origin" in ex.headers:
+            raise FrontError(403, "OriginRefused", "The sandbox answers programs, not web pages.")
+        host, _, port = ex.authority.rpartition(":")
+        if not host or not port.isdecimal():
+            raise FrontError(
+                400, "BadTarget", "CONNECT names a host and a port, such as ram.aliyuncs.com:443."
+            )
+        self._find_instance(ex)
+        if not self.serves_tls(ex.host) or port != "443":
+            hint = ": metadata is plain http there" if ex.host == IMDS_HOST else ""
+            raise FrontError(
+                403,
+                "HostRefused",
+                f"The sandbox makes no tunnel to {ex.authority[:200]!r}{hint}, and passes nothing on. It tunnels to "
+                "port 443 of ram.aliyuncs.com, ecs.REGION.aliyuncs.com, sts.REGION.aliyuncs.com and "
+                "[BUCKET.]oss-REGION.aliyuncs.com.",
+            )
+        self._check_internal(ex)
+
+    def tls_failed(self, arrival: Arrival, reason: str) -> None:
+        """Write into the journal that a client gave up the handshake, most often for not knowing our CA."""
+        ex = _connect_exchange(f"{arrival.tunnel}:443", {}, arrival.instance_id)
+        told = f"The client ended the TLS handshake ({reason}). Does it trust the sandbox's CA? See: ramrole sandbox env"
+        ex.note(error="TlsHandshakeFailed", message=told)
+        self._write(ex, 0)
+
+    def serves_tls(self, host: str) -> bool:
+        """Tell whether a name is one of those the sandbox answers for over TLS."""
+        return _OPENAPI_HOST.fullmatch(host) is not None or is_oss_host(host)
+
+    def _write(self, ex: Exchange, status: int) -> None:
+        self._journal.add(ex.journal_entry(status))
+        self._services.admin.journal_grew()
+
+    async def _route(self, ex: Exchange, arrival: Arrival) -> Answer:
         if "origin" in ex.headers:
             raise FrontError(
                 403,
@@ -118,9 +169,9 @@ class Front:
             )
         if ex.method == "CONNECT":
             raise FrontError(
-                501,
-                "ConnectRefused",
-                "The sandbox does not tunnel HTTPS. Use http:// addresses with http_proxy set to the proxy_url.",
+                400,
+                "ConnectTooLate",
+                "CONNECT must be the first request of a connection: open another one for the tunnel.",
             )
         if not ex.path.startswith("/"):
             raise FrontError(
@@ -133,12 +184,20 @@ class Front:
             raise FrontError(
                 400, "HostMismatch", "The Host header names another host than the address asked for."
             )
+        if arrival.tunnel and ex.host != arrival.tunnel:
+            raise FrontError(
+                421, "TunnelMismatch", f"This is a tunnel to {arrival.tunnel}: it serves no other host."
+            )
         loopback = _LOOPBACK.fullmatch(ex.host) is not None
+        if ex.scheme == "https" and loopback:
+            raise FrontError(403, "HostRefused", "The sandbox's own address is http, not https.")
         if loopback and ex.path.startswith("/_sandbox/"):
             ex.service = "admin"
             return await self._services.admin.answer(ex)
-        self._find_instance(ex)
+        self._find_instance(ex, by_user=not arrival.tunnel)
         if ex.host == IMDS_HOST:
+            if ex.scheme == "https":
+                raise FrontError(403, "HostRefused", f"Metadata is plain http: http://{IMDS_HOST}/latest/.")
             if not ex.instance_id:
                 raise FrontError(
                     407,
@@ -161,9 +220,9 @@ class Front:
             "ram.aliyuncs.com, ecs.REGION.aliyuncs.com, sts.REGION.aliyuncs.com and [BUCKET.]oss-REGION.aliyuncs.com.",
         )
 
-    def _find_instance(self, ex: Exchange) -> None:
+    def _find_instance(self, ex: Exchange, *, by_user: bool = True) -> None:
         """Learn from the proxy user which instance is asking, and refuse what could not run there."""
-        sent = ex.headers.get("proxy-authorization")
+        sent = ex.headers.get("proxy-authorization") if by_user else None
         if sent is not None:
             user = basic_user(sent)
             row = self._store.one(
@@ -237,8 +296,6 @@ def _exchange(request: web.BaseRequest) -> Exchange:
     if absolute:
         scheme, authority = absolute[1].lower(), absolute[2].rpartition("@")[2]
         target = target[absolute.end() :] or "/"
-    elif request.method == "CONNECT":
-        authority = target
     path, _, query = target.partition("?")
 
     def go_on() -> None:
@@ -269,6 +326,32 @@ def _exchange(request: web.BaseRequest) -> Exchange:
     )
 
 
+async def _nothing() -> bytes:
+    return b""
+
+
+async def _no_chunks() -> AsyncIterator[bytes]:
+    no_chunks: tuple[bytes, ...] = ()
+    for chunk in no_chunks:
+        yield chunk
+
+
+def _connect_exchange(target: str, headers: Mapping[str, str], instance_id: str) -> Exchange:
+    return Exchange(
+        method="CONNECT",
+        scheme="https",
+        authority=_text(target),
+        host_header=headers.get("host", ""),
+        path="",
+        query="",
+        headers={name: _text(value) for name, value in headers.items()},
+        read_body=_nothing,
+        stream_body=_no_chunks,
+        instance_id=instance_id,
+        service="front",
+    )
+
+
 async def _send(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
     headers = dict(answer.headers)
     if answer.content_type:
@@ -295,6 +378,13 @@ async def _send(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
         transport = request.transport
         if transport is None:
             raise ConnectionResetError("the client went away")
-        await asyncio.get_running_loop().sendfile(transport, file, body.offset, body.count)
+        if transport.get_extra_info("ssl_object") is None:
+            await asyncio.get_running_loop().sendfile(transport, file, body.offset, body.count)
+        else:  # nothing for the kernel to do: the file has to pass through the encryption
+            file.seek(body.offset)
+            left = body.count
+            while left and (piece := file.read(min(left, _PIECE))):
+                await stream.write(piece)
+                left -= len(piece)
     await stream.write_eof()
     return stream

@@ -6,11 +6,16 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, SandboxError, nearest
+from .ca import ensure_java_truststore
 
-__all__ = ["child_environment", "find_instance", "namespace_command", "run"]
+__all__ = ["TLS_SUFFIX", "child_environment", "find_instance", "namespace_command", "run", "trust_variables"]
+
+# An instance's TLS socket stands beside its plain one, under this name.
+TLS_SUFFIX = ".tls"
 
 _PROXY_NAMES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY")
 _REMOVED = ("no_proxy", "NO_PROXY", "all_proxy", "ALL_PROXY")
@@ -31,7 +36,25 @@ def find_instance(start_line: Mapping[str, Any], wanted: str) -> dict[str, Any]:
     )
 
 
-def child_environment(proxy_url: str, environment: Mapping[str, str]) -> dict[str, str]:
+def trust_variables(ca_file: str) -> dict[str, str]:
+    """Return the variables that make programs trust the sandbox's CA for https.
+
+    Most of them put it in the place of the system's authorities. That is right for a program which reaches nothing
+    but the sandbox: it is the proxy for everything, and passes nothing on.
+    """
+    truststore = str(ensure_java_truststore(Path(ca_file)))
+    java = f"-Djavax.net.ssl.trustStore={truststore}"
+    return {
+        "SSL_CERT_FILE": ca_file,  # OpenSSL, Go, .NET, and so Python without requests
+        "REQUESTS_CA_BUNDLE": ca_file,  # Python's requests
+        "CURL_CA_BUNDLE": ca_file,
+        "ALIBABA_CLOUD_CA_BUNDLE": ca_file,  # aliyun-python-sdk-core, which has a requests of its own
+        "NODE_EXTRA_CA_CERTS": ca_file,  # this one adds to Node's own
+        "JAVA_TOOL_OPTIONS": f'"{java}"' if " " in java else java,
+    }
+
+
+def child_environment(proxy_url: str, environment: Mapping[str, str], *, ca_file: str = "") -> dict[str, str]:
     """Return the environment for a program on an instance; `proxy_url` empty: without any proxy (in a namespace)."""
     kept = {
         name: value
@@ -40,11 +63,11 @@ def child_environment(proxy_url: str, environment: Mapping[str, str]) -> dict[st
     }
     if proxy_url:
         kept |= dict.fromkeys(_PROXY_NAMES, proxy_url)
-    return kept
+    return kept | (trust_variables(ca_file) if ca_file else {})
 
 
 def namespace_command(socket_path: str, command: Sequence[str]) -> list[str]:
-    """Return the command that runs `command` where 100.100.100.200:80 is this instance's socket.
+    """Return the command that runs `command` where 100.100.100.200 and the names below aliyuncs.com are the sandbox.
 
     Raises SandboxError where the system has no `unshare`, or its kernel forbids user namespaces.
     """

@@ -14,23 +14,24 @@ import os
 import secrets
 import shutil
 import socket
+import ssl
 import stat
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from aiohttp import web
-
 from .._version import __version__
 from ..errors import SandboxStartFailed, StateError
 from ..locks import FileLock
 from .admin import Admin
 from .ca import ensure_ca
+from .connect_tls import Arrival, Certificates, Doorman
 from .front import Front
 from .issued import derived_access_key_id, derived_secret, report
 from .journal import Journal
 from .knobs import Knobs
+from .run_on import TLS_SUFFIX
 from .services import ecs, ram, sts
 from .store import Store
 from .worlds import check_world, populate
@@ -102,11 +103,19 @@ class Server:
         self.front = Front(self.store, self.knobs, self.journal, self.admin)
         self._cleanup.push_async_callback(self.front.close)
         loop = asyncio.get_running_loop()
-        server = web.Server(
-            self.front.handle, access_log=None, keepalive_timeout=75.0, max_line_size=_LONGEST_LINE
+        certificates = Certificates(self.folder)
+        self.doorman = Doorman(
+            self.front.handle,
+            self.front.connect,
+            self.front.tls_failed,
+            certificates,
+            access_log=None,
+            keepalive_timeout=75.0,
+            max_line_size=_LONGEST_LINE,
         )
-        self._cleanup.push_async_callback(server.shutdown, 0.2)
-        listener = await loop.create_server(server, sock=self._listen(), backlog=512)
+        self._cleanup.push_async_callback(self.doorman.shutdown)
+        door = functools.partial(self.doorman.door, Arrival())
+        listener = await loop.create_server(door, sock=self._listen(), backlog=512)
         self._cleanup.push_async_callback(_close, listener)
         await self._listen_for_instances()
         self._write_runtime()
@@ -190,7 +199,7 @@ class Server:
         raise AssertionError("unreachable: port 0 always binds or raises")
 
     async def _listen_for_instances(self) -> None:
-        """Open a Unix socket per instance: whatever comes in by it was sent on that instance.
+        """Open two Unix sockets per instance, plain and TLS: whatever comes in by them was sent on that instance.
 
         A network namespace cannot see the host's loopback, but it can see these.
         """
@@ -203,20 +212,23 @@ class Server:
             folder = Path(tempfile.mkdtemp(prefix="ramrole-"))
             self._cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
         folder.mkdir(mode=0o700, exist_ok=True)
-        loop = asyncio.get_running_loop()
+        tls = self.doorman.certificates.by_name()
         for row in rows:
             path = folder / row["instance_id"]
-            with contextlib.suppress(FileNotFoundError):
-                if stat.S_ISSOCK(path.stat().st_mode):
-                    path.unlink()
-            handler = functools.partial(self.front.handle, instance_id=row["instance_id"])
-            server = web.Server(handler, access_log=None, max_line_size=_LONGEST_LINE)
-            listener = await loop.create_unix_server(server, str(path))
-            os.chmod(path, 0o600)
-            self._cleanup.callback(path.unlink, missing_ok=True)
-            self._cleanup.push_async_callback(server.shutdown, 0.2)
-            self._cleanup.push_async_callback(_close, listener)
+            await self._listen_at(path, Arrival(row["instance_id"]), None)
+            await self._listen_at(
+                path.with_name(path.name + TLS_SUFFIX), Arrival(row["instance_id"], "https"), tls
+            )
             self.sockets[row["instance_id"]] = str(path)
+
+    async def _listen_at(self, path: Path, arrival: Arrival, tls: ssl.SSLContext | None) -> None:
+        _remove_socket(path)
+        loop = asyncio.get_running_loop()
+        door = functools.partial(self.doorman.door, arrival)
+        listener = await loop.create_unix_server(door, str(path), ssl=tls)
+        os.chmod(path, 0o600)
+        self._cleanup.callback(path.unlink, missing_ok=True)
+        self._cleanup.push_async_callback(_close, listener)
 
     # -- what others are told --------------------------------------------------------------------------------
 
@@ -294,6 +306,13 @@ class Server:
 
 async def _close(listener: asyncio.Server) -> None:
     listener.close()
+
+
+def _remove_socket(path: Path) -> None:
+    """Remove what a killed server left."""
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISSOCK(path.stat().st_mode):
+            path.unlink()
 
 
 def _pid_of(folder: Path) -> str:

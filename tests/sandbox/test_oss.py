@@ -214,8 +214,7 @@ def test_bucket_info_and_location(drive: Drive, version: str, path_style: bool) 
     assert bucket.get_bucket_location().location == "oss-cn-beijing"
     raw = bucket._do("GET", bucket.bucket_name, "", params={"location": ""}).read()
     assert raw.decode() == (
-        '<?xml version="1.0" encoding="UTF-8"?>\n'
-        '<LocationConstraint xmlns="http://doc.oss-cn-hangzhou.aliyuncs.com">oss-cn-beijing</LocationConstraint>'
+        '<?xml version="1.0" encoding="UTF-8"?>\n<LocationConstraint>oss-cn-beijing</LocationConstraint>'
     )
 
 

@@ -39,6 +39,7 @@ _KEPT = frozenset(
         "RAMROLE_REQUIRE_NETNS",
         "RAMROLE_REQUIRE_TOOLS",
         "RAMROLE_NETNS",
+        "RAMROLE_FOREIGN",
     }
 )
 
