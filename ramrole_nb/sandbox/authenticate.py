@@ -45,7 +45,8 @@ class Authenticator:
         self._knobs = knobs
 
     def _now(self) -> float:
-        return time.time() + self._knobs.number("clock_skew")
+        skew = 3600.0 if self._knobs.faults.on("clock-skew") else 0.0
+        return time.time() + self._knobs.number("clock_skew") + skew
 
     def _key(self, access_key_id: str) -> _Key | None:
         account = self._store.account_id
@@ -68,7 +69,8 @@ class Authenticator:
             row["session_name"],
             row["session_policy"],
         )
-        return _Key(row["secret"], True, session, row["token"], row["expires"])
+        expires = 0.0 if self._knobs.faults.on("credentials-expired") else row["expires"]
+        return _Key(row["secret"], True, session, row["token"], expires)
 
     # -- OpenAPI ---------------------------------------------------------------------------------------------
 
@@ -179,8 +181,9 @@ class Authenticator:
             return
         if not token:
             raise OpenApiError(400, "MissingSecurityToken", "SecurityToken is mandatory for this action.")
-        if not _same(token, key.token):
-            if self._store.one("SELECT 1 FROM sts_sessions WHERE token=?", token) is None:
+        unknown = self._knobs.faults.on("token-invalid")
+        if unknown or not _same(token, key.token):
+            if unknown or self._store.one("SELECT 1 FROM sts_sessions WHERE token=?", token) is None:
                 raise OpenApiError(
                     400, "InvalidSecurityToken.Malformed", "Specified SecurityToken is malformed."
                 )
@@ -236,6 +239,7 @@ class Authenticator:
 
     def _oss_v1_header(self, ex: Exchange, bucket: str, key: str, query: list[tuple[str, str]]) -> Principal:
         ex.note(signature="OSS V1 (HMAC-SHA1)")
+        self._knobs.faults.refuse_v1(ex)
         sent = oss_v1.parse_authorization(ex.headers["authorization"])
         if sent is None:
             raise OssError(400, "InvalidArgument", "Authorization header is invalid.", ec="0002-00000001")
@@ -256,6 +260,7 @@ class Authenticator:
         self, ex: Exchange, bucket: str, key: str, query: list[tuple[str, str]], params: Mapping[str, str]
     ) -> Principal:
         ex.note(signature="OSS V1 (URL)")
+        self._knobs.faults.refuse_v1(ex)
         access_key_id = params.get("OSSAccessKeyId", "")
         known = self._oss_key(access_key_id)
         expires = params.get("Expires", "")
@@ -394,8 +399,9 @@ class Authenticator:
                 403, "InvalidAccessKeyId", "The OSS Access Key Id you provided does not exist in our records.",
                 ec="0002-00000003", extra={"OSSAccessKeyId": key.principal.access_key_id},
             )  # fmt: skip
-        if not _same(token, key.token):
-            if self._store.one("SELECT 1 FROM sts_sessions WHERE token=?", token) is None:
+        unknown = self._knobs.faults.on("token-invalid")
+        if unknown or not _same(token, key.token):
+            if unknown or self._store.one("SELECT 1 FROM sts_sessions WHERE token=?", token) is None:
                 raise OssError(
                     403,
                     "InvalidSecurityToken",
