@@ -75,7 +75,7 @@ class MetadataService:
             self._check_token(ex, row)
             if found:
                 return self._credentials(ex, row, found["role"] or "")
-            return self._tree(ex, row, path)
+            return self._tree(row, path)
         except ImdsError as error:
             ex.note(error=f"{error.status} {error.message}", message=error.why)
             return imds_page(error)
@@ -228,7 +228,7 @@ class MetadataService:
 
     # -- the rest of the tree --------------------------------------------------------------------------------
 
-    def _tree(self, ex: Exchange, row: sqlite3.Row, path: str) -> Answer:
+    def _tree(self, row: sqlite3.Row, path: str) -> Answer:
         node: Any = self._everything(row)
         for name in [part for part in path.split("/") if part]:
             if not isinstance(node, dict) or name not in node:
