@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import calendar
-import email.utils
 import hashlib
 import hmac
 import re
@@ -13,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from .errors import OpenApiError, OssError
-from .exchange import Exchange, Principal
+from .exchange import Exchange, Principal, http_date
 from .knobs import Knobs
 from .signing import acs3, oss_v1, oss_v4, rpc_v1
 from .store import Store
@@ -245,10 +244,10 @@ class Authenticator:
             raise OssError(400, "InvalidArgument", "Authorization header is invalid.", ec="0002-00000001")
         known = self._oss_key(sent[0])
         date = ex.headers.get("x-oss-date") or ex.headers.get("date", "")
-        parsed = email.utils.parsedate_tz(date)
-        if parsed is None:
+        sent_at = http_date(date)
+        if sent_at is None:
             raise OssError(403, "AccessDenied", "OSS authentication requires a valid Date.")
-        self._oss_clock(email.utils.mktime_tz(parsed))
+        self._oss_clock(sent_at)
         self._oss_token(known, ex.headers.get("x-oss-security-token", ""))
         text = oss_v1.string_to_sign(
             ex.method, ex.headers, date, oss_v1.canonical_resource(bucket, key, query)

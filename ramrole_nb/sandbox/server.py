@@ -47,6 +47,11 @@ _LONGEST_SOCKET_PATH = 100
 
 log = logging.getLogger("ramrole_nb.sandbox")
 
+# aiohttp logs what it cannot parse word for word, and a broken request may hold keys and tokens: that stays unwritten.
+_silent = logging.getLogger("ramrole_nb.sandbox.http")
+_silent.addHandler(logging.NullHandler())
+_silent.propagate = False
+
 
 class Server:
     """One sandbox on one state folder. Raises StateError or SandboxStartFailed where it cannot start."""
@@ -98,7 +103,7 @@ class Server:
         )
         self.front = Front(self.store, self.knobs, self.journal, self.admin)
         loop = asyncio.get_running_loop()
-        server = web.Server(self.front.handle, access_log=None, keepalive_timeout=75.0)
+        server = web.Server(self.front.handle, access_log=None, logger=_silent, keepalive_timeout=75.0)
         self._cleanup.push_async_callback(server.shutdown, 1.0)
         listener = await loop.create_server(server, sock=self._listen(), backlog=512)
         self._cleanup.push_async_callback(_close, listener)
@@ -204,7 +209,7 @@ class Server:
                 if stat.S_ISSOCK(path.stat().st_mode):
                     path.unlink()
             handler = functools.partial(self.front.handle, instance_id=row["instance_id"])
-            server = web.Server(handler, access_log=None)
+            server = web.Server(handler, access_log=None, logger=_silent)
             listener = await loop.create_unix_server(server, str(path))
             os.chmod(path, 0o600)
             self._cleanup.callback(path.unlink, missing_ok=True)

@@ -39,6 +39,11 @@ _KEPT = frozenset(
         "RAMROLE_REQUIRE_NETNS",
         "RAMROLE_REQUIRE_TOOLS",
         "RAMROLE_NETNS",
+        "RAMROLE_FUZZ_SECONDS",
+        "RAMROLE_FUZZ_SEED",
+        "RAMROLE_FORGE_COUNT",
+        "RAMROLE_KILL_CLIENTS",
+        "RAMROLE_KILL_SECONDS",
     }
 )
 

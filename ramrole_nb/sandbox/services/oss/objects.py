@@ -15,6 +15,7 @@ from fastcrc import crc64
 
 from ...answers import Answer, FileBody
 from ...errors import OssError
+from ...exchange import http_date
 from .ranges import pick
 from .registry import OssCall, oss_operation, stored_headers
 
@@ -80,8 +81,7 @@ def check_conditions(headers: Mapping[str, str], row: sqlite3.Row) -> bool:
         return {part.strip().strip('"').upper() for part in headers[header].split(",")}
 
     def moment(header: str) -> float | None:
-        parsed = email.utils.parsedate_tz(headers.get(header, ""))
-        return email.utils.mktime_tz(parsed) if parsed else None
+        return http_date(headers.get(header, ""))
 
     until = moment("if-unmodified-since")
     if ("if-match" in headers and etag not in named("if-match")) or (until is not None and modified > until):
