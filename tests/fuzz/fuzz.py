@@ -478,9 +478,12 @@ def target_of(served: Served) -> Target:
     line = served.line
     admin = talk.ops(line)
     running = [row for row in line["instances"] if row["status"] == "Running"]
-    trust = json.dumps(
-        {"Version": "1", "Statement": [{**POLICY["Statement"][0], "Action": "sts:AssumeRole"}]}
-    )  # type: ignore[dict-item]
+    statement = {
+        "Action": "sts:AssumeRole",
+        "Effect": "Allow",
+        "Principal": {"Service": ["ecs.aliyuncs.com"]},
+    }
+    trust = json.dumps({"Version": "1", "Statement": [statement]})
     with Connection(served.port) as connection:
         connection.send(
             talk.acs3_call(

@@ -88,7 +88,8 @@ class Connection:
         self._sock: socket.socket | None = None
         self._left = b""
 
-    def _open(self) -> socket.socket:
+    def open(self) -> socket.socket:
+        """Connect, where that is not so yet."""
         if self._sock is None:
             self._sock = socket.create_connection(("127.0.0.1", self.port), timeout=self.timeout)
             self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -112,7 +113,7 @@ class Connection:
 
     def send_bytes(self, data: bytes, *, head: bool = False) -> Answer:
         try:
-            sock = self._open()
+            sock = self.open()
             sock.sendall(data)
             return self._read(sock, head=head)
         except OSError:

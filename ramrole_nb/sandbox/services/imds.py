@@ -114,7 +114,8 @@ class MetadataService:
                 raise ImdsError(403, "Forbidden", why="no token, and HttpTokens=required")
             return
         try:
-            raw = base64.urlsafe_b64decode(token.strip() + "=" * (-len(token.strip()) % 4))
+            # Strictly: otherwise characters that do not belong would be skipped, and a changed token be as good.
+            raw = base64.b64decode(token.strip().encode(), b"-_", validate=True)
         except ValueError:
             raw = b""
         claim, seal = raw[:16], raw[16:]
