@@ -136,7 +136,7 @@ class Connection:
         while len(self._left) < length:
             self._more(sock)
         body, self._left = self._left[:length], self._left[length:]
-        if headers.get("connection", "").lower() == "close":
+        if headers.get("connection", "").lower() == "close" or first.startswith("HTTP/1.0"):
             self.close()
         return Answer(status, headers, body)
 
