@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from yarl import URL
 
 from .._version import __version__
 from ..errors import SandboxStartFailed, StateError
@@ -103,7 +104,13 @@ class Server:
         )
         self.front = Front(self.store, self.knobs, self.journal, self.admin)
         loop = asyncio.get_running_loop()
-        server = web.Server(self.front.handle, access_log=None, logger=_silent, keepalive_timeout=75.0)
+        server = web.Server(
+            self.front.handle,
+            access_log=None,
+            logger=_silent,
+            request_factory=_request,
+            keepalive_timeout=75.0,
+        )
         self._cleanup.push_async_callback(server.shutdown, 1.0)
         listener = await loop.create_server(server, sock=self._listen(), backlog=512)
         self._cleanup.push_async_callback(_close, listener)
@@ -209,7 +216,7 @@ class Server:
                 if stat.S_ISSOCK(path.stat().st_mode):
                     path.unlink()
             handler = functools.partial(self.front.handle, instance_id=row["instance_id"])
-            server = web.Server(handler, access_log=None, logger=_silent)
+            server = web.Server(handler, access_log=None, logger=_silent, request_factory=_request)
             listener = await loop.create_unix_server(server, str(path))
             os.chmod(path, 0o600)
             self._cleanup.callback(path.unlink, missing_ok=True)
@@ -285,6 +292,16 @@ class Server:
 
     def _remove_runtime(self) -> None:
         (self.folder / RUNTIME_FILE).unlink(missing_ok=True)
+
+
+def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+    """Make aiohttp's request. `CONNECT` without a target has none: it becomes one the front refuses.
+
+    aiohttp 3.14 fails on it, outside of any handler, and leaves the client waiting.
+    """
+    if message.url is None:
+        message = message._replace(method="GET", path="*", url=URL("*"))
+    return web.BaseRequest(message, payload, protocol, writer, task, asyncio.get_running_loop())
 
 
 async def _close(listener: asyncio.Server) -> None:

@@ -409,6 +409,8 @@ _STARTS = (
     b"PUT /sandbox-photos/x HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc",
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     b"\x00" * 100,
+    b"CONNECT \r\n\r\n",
+    b"CONNECT \r\nHost: 127.0.0.1\r\n\r\n",
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: [::1\r\n\r\n",
     b"GET http:///x HTTP/1.1\r\nHost: \r\n\r\n",

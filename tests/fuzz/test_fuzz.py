@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.fuzz.fuzz import PATIENCE, WELL_FORMED, fuzz, one, target_of
+from tests.load import talk
 from tests.load.served import Served
 from tests.load.talk import Connection
 
@@ -51,3 +52,32 @@ def test_a_case_follows_from_its_number(tmp_path: Path) -> None:
                 len(second.headers),
                 len(second.body),
             )
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"CONNECT \r\n\r\n",
+        b"CONNECT \r\nHost: 127.0.0.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: hush hush\r\nBad Header\r\n\r\n",
+    ],
+)
+def test_what_the_fuzzer_found_in_raw_http(tmp_path: Path, data: bytes) -> None:
+    """An answer comes at once, and nothing of the request is in the log."""
+    with Served(tmp_path / "state") as served, Connection(served.port, timeout=5) as connection:
+        assert connection.send_bytes(data).status in (400, 403)
+        assert served.log.read_text("utf-8") == ""
+
+
+@pytest.mark.parametrize("header", ["if-modified-since", "if-unmodified-since", "date"])
+def test_dates_beyond_all_bounds_are_no_dates(tmp_path: Path, header: str) -> None:
+    with Served(tmp_path / "state") as served, Connection(served.port) as connection:
+        request = talk.oss(
+            talk.ops(served.line), "GET", "sandbox-photos", "testfolder/notes.txt", version="v1"
+        )
+        for date in (
+            "Tue, 24 Nov 2026 08:99999999999999999999:09 GMT",
+            "Tue, 99999999999999999999 Nov 2026 08:09:06 GMT",
+        ):
+            answer = connection.send(request.with_header(header, date))
+            assert answer.status == (403 if header == "date" else 200)
