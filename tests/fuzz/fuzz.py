@@ -12,6 +12,7 @@ import argparse
 import base64
 import collections
 import contextlib
+import hashlib
 import json
 import random
 import socket
@@ -296,6 +297,64 @@ def oss_object(rng: random.Random, target: Target) -> Request:
     )
 
 
+def _bend_xml(rng: random.Random, made: str) -> str:
+    """Return XML with an element's text odd, an element gone, repeated or unclosed, or characters wrong."""
+    match rng.randrange(5):
+        case 0:
+            return made
+        case 1:
+            parts = made.split("<")
+            at = rng.randrange(len(parts))
+            odd = text(rng).replace("<", "&lt;")
+            return "<".join(
+                p.partition(">")[0] + ">" + odd if i == at and ">" in p else p for i, p in enumerate(parts)
+            )
+        case 2:
+            at = rng.randrange(len(made))
+            return made[:at] + made[made.find("<", at) :] * rng.choice([1, 2, 50])
+        case 3:
+            return bend_text(rng, made)
+    return rng.choice(XML)
+
+
+def oss_documents(rng: random.Random, target: Target) -> Request:
+    """A well signed request of an operation that reads a document: XML, or a policy."""
+    part = {"uploadId": "0" * 32, "partNumber": rng.choice(["1", "0", "10001", "x", "-1"])}
+    chosen: tuple[str, str, dict[str, str], str] = rng.choice(
+        [
+            ("POST", "", {"delete": ""}, XML[0]),
+            ("POST", "fuzz/m", {"uploads": ""}, ""),
+            ("POST", "fuzz/m", {"uploadId": "0" * 32}, XML[1]),
+            ("PUT", "fuzz/m", part, "x"),
+            ("PUT", "fuzz/1", {"tagging": ""}, XML[3]),
+            ("PUT", "fuzz/1", {"acl": ""}, ""),
+            (
+                "POST",
+                "fuzz/a",
+                {"append": "", "position": rng.choice(["0", "1", "-1", "x", "9" * 40])},
+                "abc",
+            ),
+            ("PUT", "", {"policy": ""}, json.dumps(bend_json(rng, POLICY))),
+            ("PUT", "", {}, XML[2]),
+            ("GET", "", {"uploads": "", "max-uploads": rng.choice(["1", "0", "x"])}, ""),
+        ]
+    )
+    method, key, query, body = chosen
+    bucket = BUCKETS[0] if key or "delete" in query else f"fuzz-{rng.randrange(20)}"
+    sent = (_bend_xml(rng, body) if body.startswith("<") else body).encode("utf-8", "surrogatepass")
+    headers = {}
+    if rng.random() < 0.6:
+        headers["content-md5"] = base64.b64encode(hashlib.md5(sent, usedforsecurity=False).digest()).decode()
+    if rng.random() < 0.2:
+        headers["x-oss-tagging"] = quote(text(rng))
+    if rng.random() < 0.2:
+        headers["x-oss-copy-source"] = quote(rng.choice([f"/{BUCKETS[0]}/{KEYS[0]}", "/", "a/b", text(rng)]))
+        headers["x-oss-copy-source-range"] = rng.choice(RANGES)
+        sent = b"" if rng.random() < 0.7 else sent
+    pairs = [(n, bend_text(rng, v) if v and rng.random() < 0.1 else v) for n, v in query.items()]
+    return talk.oss(target.admin, method, bucket, key, query=pairs, headers=headers, body=sent)
+
+
 def oss_headers(rng: random.Random, target: Target) -> Request:
     """An OSS request with its signature headers bent."""
     request = talk.oss(target.admin, "GET", BUCKETS[0], KEYS[0], version=rng.choice(["v4", "v1"]))
@@ -385,6 +444,7 @@ WELL_FORMED: dict[str, Callable[[random.Random, Target], Request]] = {
     "openapi-headers": openapi_headers,
     "openapi-body": openapi_body,
     "oss": oss_object,
+    "oss-documents": oss_documents,
     "oss-headers": oss_headers,
     "oss-presigned": presigned,
     "metadata": metadata,
