@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,15 +112,19 @@ def _sandbox(chosen: Any, user: str | None, region: str) -> Cloud:
     def reset(world: str) -> dict[str, Any]:
         found = admin.reset(world)
         ledger.world = found["world"]
-        return found
+        return {**found, "label": _sandbox_label(found, region)}
 
     return Cloud(
         context,
-        label=f"SANDBOX account {runtime['account_id']}, world {runtime['world']}, region {region}",
+        label=_sandbox_label(runtime, region),
         provenance=f"the sandbox user {name} (AccessKey)",
         reset=reset,
         sandbox=admin,
     )
+
+
+def _sandbox_label(line: Mapping[str, Any], region: str) -> str:
+    return f"SANDBOX account {line['account_id']}, world {line['world']}, region {region}"
 
 
 def _live(region: str, profile: str | None, changes: str) -> Cloud:

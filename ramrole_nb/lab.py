@@ -83,6 +83,6 @@ def run_lab(folder: Path, *, browser: bool, port: int, state: Path) -> int:
     """Become JupyterLab (on Windows: run it), so that whoever ends this command ends it; returns its exit code."""
     command = lab_command(folder, browser=browser, port=port)
     environment = lab_environment(state, os.environ)
-    if sys.platform != "win32":
-        os.execve(command[0], command, environment)
-    return subprocess.run(command, env=environment, check=False).returncode
+    if sys.platform == "win32":
+        return subprocess.run(command, env=environment, check=False).returncode
+    return os.execve(command[0], command, environment)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from .redact import mask_key_id, mask_secret, remember
+from .redact import Secret, mask_key_id, mask_secret, remember
 from .render import html_card
 
 __all__ = [
@@ -160,6 +160,9 @@ class StsCredentials:
 
     def __post_init__(self) -> None:
         remember(self.access_key_secret, self.security_token)
+        # A value shown by itself, as a cell's last line or in a traceback's locals, is masked too.
+        object.__setattr__(self, "access_key_secret", Secret(self.access_key_secret))
+        object.__setattr__(self, "security_token", Secret(self.security_token))
 
     def seconds_left(self, now: datetime | None = None) -> float:
         """Return how many seconds the credential is still valid (negative: it has expired)."""

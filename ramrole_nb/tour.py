@@ -208,12 +208,14 @@ class _Tour:
             if free:
                 return free[0]
             if attempt == 1:
-                mine = (self.first, self.second)
-                self._undo(lambda name: name.startswith(_PREFIX) and name not in mine)
+                self._undo(self._is_anothers)
         raise TourFailed(
             "No running Linux instance is without a role.",
             next_step="detach one, or put the world back: ramrole sandbox reset",
         )
+
+    def _is_anothers(self, name: str) -> bool:
+        return name.startswith(_PREFIX) and name not in {self.first, self.second}
 
     def _undo(self, ours: Callable[[str], bool]) -> Any:
         from .cloud.cleanup import clean_up

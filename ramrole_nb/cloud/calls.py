@@ -217,6 +217,7 @@ def _is_network(error: Exception) -> bool:
 
 
 def _no_answer(error: Exception, product: str, action: str, endpoints: Endpoints) -> ServiceError:
+    error = getattr(error, "exception", None) or error  # oss2 wraps requests' own
     told = redact(error).splitlines()[0][:300] if str(error) else type(error).__name__
     return ServerFault(
         f"{product} {action} got no proper answer.",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..endpoints import Endpoints
-from ..errors import ServerFault
+from ..errors import Cancelled, InputError, ServerFault, ServiceError
 from ..ledger import Entry, Ledger
 from .calls import Calls
 from .preflight import Need, Preflight
@@ -64,17 +64,17 @@ class Context:
             yield entry
         except ServerFault:
             raise  # no answer is no refusal: it may exist, so the entry stays open
-        except BaseException:
+        except (ServiceError, InputError, Cancelled):
             self.ledger.failed(entry)
             raise
         self.ledger.done(entry)
 
-    def gone(self, kind: str, name: str, **details: Any) -> None:
+    def gone(self, kind: str, *names: str, **details: Any) -> None:
         """Mark what was just removed by hand as undone in the ledger."""
         for entry in self.ledger.open_entries():
             if (
                 entry.kind == kind
-                and entry.name == name
+                and entry.name in names
                 and all(entry.details.get(k) == v for k, v in details.items())
             ):
                 self.ledger.undone(entry)

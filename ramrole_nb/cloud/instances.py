@@ -35,6 +35,7 @@ from .credentials import InstanceCredentials, forget_role_of, provider_for
 from .metadata import HARDENED, MetadataClient, MetadataStep
 from .preflight import Need
 from .roles import BoundRole, _document_text, check_role_name
+from .showing import ServiceTable
 
 __all__ = ["BatchResult", "BoundInstance", "Instances"]
 
@@ -165,7 +166,8 @@ class BoundInstance(Instance):
     def replace_role(self, role: BoundRole | str) -> BoundInstance:
         """Give the instance another role: detach, then attach. Between the two it has none, and fetches fail.
 
-        Permissions for both halves are checked before the first. If attaching fails, the old role is put back.
+        Permissions for both halves are checked before the first. If attaching fails, the old role is put back, without the
+        session policy it may have had: the API does not tell one, so then attach it again yourself.
         """
         name = _role_name(role)
         held = self._checked_role_name()
@@ -281,8 +283,14 @@ class BoundInstance(Instance):
             ("system", self.os_type),
             ("network", self.network_type),
             ("metadata", mode),
-            ("role", self.role_name or "none"),
+            ("role", self._shown_role()),
         ]
+
+    def _shown_role(self) -> str:
+        try:
+            return self.role_name or "none"
+        except RamroleError as error:  # showing never raises
+            return f"not known: {error.what}"
 
     def __repr__(self) -> str:
         return (
@@ -293,7 +301,7 @@ class BoundInstance(Instance):
         return html_card(f"Instance {self.name or self.instance_id}", self._facts())
 
 
-class Instances:
+class Instances(ServiceTable):
     """The account's instances in all regions, as a table; look one up by id or name."""
 
     def __init__(self, context: Context) -> None:
@@ -538,9 +546,7 @@ class Instances:
             )
             rows = answer["DetachInstanceRamRoleResults"]["DetachInstanceRamRoleResult"]
             results = _items(rows, answer.get("RequestId", ""))
-            for item in results:
-                if item.ok:
-                    context.gone("attachment", item.instance_id)
+            context.gone("attachment", *(item.instance_id for item in results if item.ok))
             return results
 
         return BatchResult("", self._in_batches(vms, call, progress, cancel))
@@ -589,6 +595,7 @@ class Instances:
 
     # -- showing ---------------------------------------------------------------------------------------------
 
+    _TITLE, _EMPTY = "Instances", "no instances"
     _HEAD = ("id", "name", "region", "status", "system", "network", "metadata", "role")
 
     def _rows(self) -> list[list[str]]:
@@ -607,12 +614,6 @@ class Instances:
             ]
             for vm in vms
         ]
-
-    def __repr__(self) -> str:
-        return text_table(self._HEAD, self._rows()) or "no instances"
-
-    def _repr_html_(self) -> str:
-        return html_table(self._HEAD, self._rows(), title="Instances", empty="no instances")
 
 
 def _key(vm: BoundInstance) -> str:

@@ -80,7 +80,14 @@ class MetadataClient:
         timeout: float | None = None,
         record: Callable[[MetadataStep], None] | None = None,
     ) -> None:
-        self._proxy = urlsplit(proxy) if proxy else None
+        self._proxy: tuple[str, int] | None = None
+        self._proxy_user = Secret()  # the header's value that tells the sandbox which instance is asking
+        if proxy:
+            parts = urlsplit(proxy)
+            self._proxy = (parts.hostname or "", parts.port or 80)
+            if parts.username:
+                user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+                self._proxy_user = Secret("Basic " + base64.b64encode(user.encode()).decode())
         self.instance_id = instance_id
         self.timeout = timeout
         self._record = record
@@ -213,16 +220,17 @@ class MetadataClient:
         """Send one request and return (status, text). Raises MetadataUnreachable where nothing answers."""
         started = time.perf_counter()
         if self._proxy is not None:
-            host, port = self._proxy.hostname or "", self._proxy.port or 80
+            host, port = self._proxy
             target = f"http://{_HOST}{path}"
         else:
             host, port, target = _HOST, 80, path
+        proxy_user = {"Proxy-Authorization": self._proxy_user} if self._proxy_user else {}
         connection = http.client.HTTPConnection(host, port, timeout=self.timeout or _CONNECT_TIMEOUT)
         trouble, status, text = "", 0, ""
         try:
             connection.connect()
             connection.sock.settimeout(self.timeout or _ANSWER_TIMEOUT)
-            connection.request(method, target, headers={"Host": _HOST, **self._proxy_user(), **headers})
+            connection.request(method, target, headers={"Host": _HOST, **proxy_user, **headers})
             response = connection.getresponse()
             status, text = response.status, response.read(1 << 20).decode("utf-8", "replace")
             if response.length:
@@ -246,13 +254,6 @@ class MetadataClient:
                 else "is the sandbox running? ramrole sandbox status",
             )
         return status, text
-
-    def _proxy_user(self) -> dict[str, str]:
-        """Return the header that tells the sandbox which instance is asking."""
-        if self._proxy is None or not self._proxy.username:
-            return {}
-        user = f"{unquote(self._proxy.username)}:{unquote(self._proxy.password or '')}"
-        return {"Proxy-Authorization": "Basic " + base64.b64encode(user.encode()).decode()}
 
     def _note(
         self, method: str, path: str, headers: dict[str, str], status: int, answer: str, started: float

@@ -6,6 +6,7 @@ to new accounts), https://alibabacloud.com/help/en/oss/user-guide/regions-and-en
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
@@ -21,6 +22,7 @@ from ..render import html_card, html_table, text_table
 from .calls import Calls
 from .context import Change, Context
 from .sdk import oss_bucket, oss_service
+from .showing import ServiceTable
 
 if TYPE_CHECKING:
     from ..jobs import Job
@@ -289,7 +291,8 @@ class BoundBucket:
     ) -> UploadResult:
         """Upload a file, or bytes, as `key` (empty: the file's name), checked by CRC64 (oss:PutObject).
 
-        An object of that key stays as it is unless `overwrite`. Raises InputError, Conflict, AccessDenied, IntegrityError.
+        An object of that key stays as it is unless `overwrite`; one that was there before is not taken for created, so a
+        clean-up leaves it. Raises InputError, Conflict, AccessDenied, IntegrityError.
         """
         from .transfer import upload
 
@@ -301,8 +304,14 @@ class BoundBucket:
             key = Path(source).name
         _check_key(key)
         context = self._context
-        context.before(Change(f"upload oss://{self.name}/{key}"))
-        with context.creating("object", key, bucket=self.name, region_id=self._region):
+        replaces = overwrite and self._exists(key)
+        context.before(Change(f"{'replace' if replaces else 'upload'} oss://{self.name}/{key}"))
+        created = (
+            contextlib.nullcontext()
+            if replaces
+            else context.creating("object", key, bucket=self.name, region_id=self._region)
+        )
+        with created:
             return self.run(
                 "PutObject",
                 {"key": key},
@@ -316,6 +325,17 @@ class BoundBucket:
                     cancel=cancel,
                 ),
             )
+
+    def _exists(self, key: str) -> bool:
+        """Tell whether an object is there; where that may not be read, suppose so: nothing of others is cleaned up then."""
+        try:
+            with self._calls.checking():
+                self.head(key)
+        except NotFound:
+            return False
+        except AccessDenied:
+            return True
+        return True
 
     def delete(self, key: str) -> None:
         """Delete an object; one that is not there is no error (oss:DeleteObject)."""
@@ -347,8 +367,10 @@ class BoundBucket:
         return html_card(f"Bucket {self.name}", facts)
 
 
-class Buckets:
+class Buckets(ServiceTable):
     """The account's buckets: iterate over them (oss:ListBuckets), or name one."""
+
+    _TITLE, _HEAD, _EMPTY = "Buckets", ("bucket", "region", "class", "created"), "no buckets"
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -411,14 +433,6 @@ class Buckets:
 
     def _rows(self) -> list[list[str]]:
         return [[info.name, info.region_id, info.storage_class, info.created] for info in self.all()]
-
-    def __repr__(self) -> str:
-        return text_table(["bucket", "region", "class", "created"], self._rows()) or "no buckets"
-
-    def _repr_html_(self) -> str:
-        return html_table(
-            ["bucket", "region", "class", "created"], self._rows(), title="Buckets", empty="no buckets"
-        )
 
 
 def _moment(seconds: Any) -> str:

@@ -22,9 +22,10 @@ from ..policy import (
     trust_for_service,
     trusts_service,
 )
-from ..render import html_card, html_table, text_card, text_table
+from ..render import html_card, text_card
 from .context import Change, Context
 from .preflight import Need
+from .showing import ServiceTable
 
 __all__ = ["BoundRole", "Roles", "check_role_name"]
 
@@ -253,8 +254,10 @@ class BoundRole(Role):
         ]
 
 
-class Roles:
+class Roles(ServiceTable):
     """The account's roles: iterate over them, look one up by name, create one."""
+
+    _TITLE, _HEAD, _EMPTY = "Roles", ("role", "description", "created"), "no roles yet"
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -379,9 +382,3 @@ class Roles:
 
     def _rows(self) -> list[list[str]]:
         return [[role.name, role.description, role.created] for role in self]
-
-    def __repr__(self) -> str:
-        return text_table(["role", "description", "created"], self._rows()) or "no roles yet"
-
-    def _repr_html_(self) -> str:
-        return html_table(["role", "description", "created"], self._rows(), title="Roles")

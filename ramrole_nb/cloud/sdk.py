@@ -6,12 +6,14 @@ import contextlib
 import importlib
 import logging
 import threading
+import traceback
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
 from ..endpoints import Endpoints
+from ..redact import redact
 
 __all__ = ["load", "make_client", "oss_bucket", "oss_service", "snake"]
 
@@ -27,6 +29,29 @@ _PACKAGES = {
     "Sts": "alibabacloud_sts20150401",
 }
 _import_lock = threading.Lock()
+
+
+_SDK_LOGGERS = (
+    "oss2",
+    "credentials",
+    "alibabacloud",
+    "alibabacloud-tea",
+    "alibabacloud_credentials",
+    "urllib3",
+)
+
+
+class _Redacting(logging.Filter):
+    """Masks secrets in what the SDKs log: at DEBUG, oss2 writes every header, the security token among them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = redact(record.getMessage()), ()
+        if record.exc_info:
+            record.exc_text = redact("".join(traceback.format_exception(*record.exc_info))).rstrip()
+        return True
+
+
+_redacting = _Redacting()
 
 
 @contextlib.contextmanager
@@ -50,9 +75,14 @@ def _quiet() -> Iterator[None]:
 
 
 def load(name: str) -> ModuleType:
-    """Import an SDK module quietly; safe from several threads."""
+    """Import an SDK module quietly, its logs masked; safe from several threads."""
     with _import_lock, _quiet():
-        return importlib.import_module(name)
+        module = importlib.import_module(name)
+        for logger in list(logging.root.manager.loggerDict.values()):
+            # Each one: a logger's filter does not see what the loggers below it are given. Adding it again changes nothing.
+            if isinstance(logger, logging.Logger) and logger.name.split(".")[0] in _SDK_LOGGERS:
+                logger.addFilter(_redacting)
+        return module
 
 
 def snake(action: str) -> str:

@@ -112,7 +112,7 @@ class Cloud:
                 "A live account is not reset.", next_step="cloud.clean_up() undoes what was created from here"
             )
         gone = planned(self._context)  # of the world that is replaced
-        self._reset(world)
+        self.label = str(self._reset(world)["label"])
         for entry in gone:
             self._context.ledger.undone(entry)
         self._context.preflight.forget()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..errors import RamroleError
 from ..redact import redact
 from ..render import html_table, text_table
 
@@ -102,7 +104,10 @@ class Wire:
         return [self._explained(call) for call in calls] if explain else calls
 
     def _explained(self, call: WireCall) -> WireCall:
-        entry = self._journal(call.request_id) if self._journal and call.request_id else None
+        entry = None
+        if self._journal and call.request_id:
+            with contextlib.suppress(RamroleError):  # the sandbox has ended: the call was made all the same
+                entry = self._journal(call.request_id)
         if not entry:
             return call
         decisions = entry.get("decisions") or []

@@ -111,7 +111,7 @@ class Server:
             request_factory=_request,
             keepalive_timeout=75.0,
         )
-        self._cleanup.push_async_callback(server.shutdown, 1.0)
+        self._cleanup.push_async_callback(server.shutdown, 0.2)
         listener = await loop.create_server(server, sock=self._listen(), backlog=512)
         self._cleanup.push_async_callback(_close, listener)
         await self._listen_for_instances()
@@ -220,7 +220,7 @@ class Server:
             listener = await loop.create_unix_server(server, str(path))
             os.chmod(path, 0o600)
             self._cleanup.callback(path.unlink, missing_ok=True)
-            self._cleanup.push_async_callback(server.shutdown, 1.0)
+            self._cleanup.push_async_callback(server.shutdown, 0.2)
             self._cleanup.push_async_callback(_close, listener)
             self.sockets[row["instance_id"]] = str(path)
 

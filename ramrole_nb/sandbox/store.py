@@ -89,14 +89,13 @@ class Store:
         self.bodies = folder / "objects"
         self.generation = 0  # grows with every change to who may do what; caches hang on it
         self._depth = 0
-        _check_folder(folder)
+        _check_folder(folder, self.path)
+        self.db = sqlite3.connect(self.path, isolation_level=None, cached_statements=512)
         try:
-            self.db = sqlite3.connect(self.path, isolation_level=None, cached_statements=512)
             self.db.row_factory = sqlite3.Row
             self.db.execute("PRAGMA journal_mode=WAL")
-            self.db.execute(
-                "PRAGMA synchronous=NORMAL"
-            )  # survives a killed process, which is what is promised
+            # NORMAL survives a killed process, which is what is promised.
+            self.db.execute("PRAGMA synchronous=NORMAL")
             version = self.db.execute("PRAGMA user_version").fetchone()[0]
             if version == 0 and not self.db.execute("SELECT 1 FROM sqlite_master").fetchone():
                 with self.transaction():
@@ -113,13 +112,16 @@ class Store:
             check = self.db.execute("PRAGMA quick_check(1)").fetchone()[0]
             if check != "ok":
                 raise sqlite3.DatabaseError(check)
+        except StateError:
+            self.db.close()
+            raise
         except sqlite3.DatabaseError as error:
+            self.db.close()
             raise StateError(
                 f"The state file {self.path} cannot be read: {error}.",
                 reason="it is damaged, or not a sandbox state",
                 next_step=f"move it away, or start with another folder: --state OTHER_FOLDER ({self.path} is kept as it is)",
             ) from None
-        os.chmod(self.path, 0o600)
         self.bodies.mkdir(mode=0o700, exist_ok=True)
 
     def close(self) -> None:
@@ -238,12 +240,15 @@ class Store:
         self.run("DELETE FROM sts_sessions WHERE expires < ?", now - 86_400)
 
 
-def _check_folder(folder: Path) -> None:
+def _check_folder(folder: Path, database: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         probe = folder / f".probe-{secrets.token_hex(4)}"
         probe.touch()
         probe.unlink()
+        # Before SQLite opens it: its companions (-wal, -shm) take over the file's mode.
+        os.close(os.open(database, os.O_RDWR | os.O_CREAT, 0o600))
+        database.chmod(0o600)
     except OSError as error:
         raise StateError(
             f"The state folder {folder} cannot be used: {error.strerror or error}.",

@@ -89,7 +89,7 @@ def test_the_first_notebook_runs_by_the_menu(
         picture.scroll_into_view_if_needed()
         assert picture.evaluate("image => image.naturalWidth") == 960
         assert picture.evaluate("image => image.getBoundingClientRect().right <= window.innerWidth")
-        photograph(page, artefacts, f"lab-{theme.split()[-1].lower()}-{width}")
+        photograph(page, artefacts, f"lab-{theme.rsplit(maxsplit=1)[-1].lower()}-{width}")
         page.keyboard.press("Control+s")
         page.wait_for_timeout(1_000)
     finally:

@@ -33,7 +33,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def run(path: Path, folder: Path, kept: Path) -> Any:
     """Execute a notebook in a fresh kernel in `folder`, save it with outputs and widget state, and return it."""
-    notebook = nbformat.read(path, as_version=4)
+    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     client = NotebookClient(
         notebook,
         timeout=60,
@@ -42,7 +42,7 @@ def run(path: Path, folder: Path, kept: Path) -> Any:
         store_widget_state=True,
     )
     client.execute()
-    nbformat.write(notebook, kept)
+    nbformat.write(notebook, kept)  # type: ignore[no-untyped-call]
     return notebook
 
 

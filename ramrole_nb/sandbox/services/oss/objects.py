@@ -214,7 +214,8 @@ async def put_object(call: OssCall) -> Answer:
         kept |= {n: v for n, v in call.headers.items() if n.startswith("x-oss-meta-")}
         row = (size, f'"{md5.hexdigest().upper()}"', str(crc), sha256.hexdigest(), digest, json.dumps(kept))
         with store.transaction():
-            call.bucket()
+            if not path.exists():  # swept away: it belonged to the world before
+                raise OssError(503, "ServiceUnavailable", "The sandbox's world was reset during the upload.")
             old = store.one("SELECT body FROM objects WHERE bucket=? AND key=?", bucket, key)
             if old is not None and forbid:
                 raise _exists()

@@ -1,0 +1,35 @@
+"""Tables that read their rows from a service when they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..errors import RamroleError
+from ..render import html_table, text_table
+
+__all__ = ["ServiceTable"]
+
+
+class ServiceTable:
+    """Shows the rows of `_rows`. Where the service refuses, the refusal stands in their place: showing never raises."""
+
+    _TITLE = ""
+    _HEAD: Sequence[str] = ()
+    _EMPTY = "nothing yet"
+
+    def _rows(self) -> list[list[str]]:
+        raise NotImplementedError
+
+    def _read(self) -> tuple[list[list[str]], str]:
+        try:
+            return self._rows(), self._EMPTY
+        except RamroleError as error:
+            return [], str(error)
+
+    def __repr__(self) -> str:
+        rows, otherwise = self._read()
+        return text_table(self._HEAD, rows) or otherwise
+
+    def _repr_html_(self) -> str:
+        rows, otherwise = self._read()
+        return html_table(self._HEAD, rows, title=self._TITLE, empty=otherwise)

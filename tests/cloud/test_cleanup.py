@@ -1,0 +1,223 @@
+"""Clean-up: in order, again and again, after a kill, and only what is this world's."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import ramrole_nb as rr
+from ramrole_nb.ledger import Ledger
+from ramrole_nb.sandbox import Sandbox, process
+from ramrole_nb.sandbox.client import read_runtime
+
+if TYPE_CHECKING:
+    from ramrole_nb.cloud.session import Cloud
+    from tests.cloud.conftest import Journal
+
+READ = {"Version": "1", "Statement": [{"Effect": "Allow", "Action": "oss:GetObject", "Resource": "*"}]}
+
+
+def make_everything(cloud: Cloud) -> None:
+    first, second = cloud.roles.create("First"), cloud.roles.create("Second")
+    first.grant("AliyunOSSReadOnlyAccess")
+    made = first.grant(READ)
+    second.grant(made.name)
+    cloud.instances["web-1"].attach(first)
+    cloud.instances["batch-1"].attach(second)
+    cloud.buckets["sandbox-photos"].upload(b"x", "mine.txt")
+
+
+def nothing_is_left(cloud: Cloud) -> None:
+    assert list(cloud.roles) == []
+    assert cloud.roles.policies(kind="Custom", search="First") == []
+    assert not any(cloud.instances.roles(list(cloud.instances)).values())
+    assert "mine.txt" not in [o.key for o in cloud.buckets["sandbox-photos"].list(delimiter="")]
+    assert cloud.created() == []
+
+
+def test_everything_goes_in_the_order_the_services_accept(cloud: Cloud, journal: Journal) -> None:
+    make_everything(cloud)
+    planned = cloud.created()
+    journal.mark()
+    told: list[tuple[int, int]] = []
+    report = cloud.clean_up(lambda done, total, _: told.append((done, total)))
+    assert report.ok
+    assert [what for what, _ in report.results] == planned
+    assert {result for _, result in report.results} == {"done"}
+    assert told == [(n, 9) for n in range(9)]
+    kinds = ["Detach" if "Instance" in w else w for w in journal.writes]
+    assert kinds == [
+        "Detach",
+        "Detach",
+        *["DetachPolicyFromRole"] * 3,
+        "DeletePolicy",
+        "DeleteRole",
+        "DeleteRole",
+        "DeleteObject",
+    ]
+    nothing_is_left(cloud)
+    assert "done" in repr(report)
+
+
+def test_again_there_is_nothing_to_do(cloud: Cloud, journal: Journal) -> None:
+    make_everything(cloud)
+    cloud.clean_up()
+    journal.mark()
+    report = cloud.clean_up()
+    assert report.ok
+    assert report.results == ()
+    assert repr(report) == "nothing to clean up"
+    assert journal.writes == []
+
+
+def test_what_someone_else_removed_meanwhile_is_no_failure(cloud: Cloud) -> None:
+    make_everything(cloud)
+    calls = cloud.context.calls
+    calls.ecs("DetachInstanceRamRole", instance_ids='["i-2zesandboxweb1"]')
+    calls.ram(
+        "DetachPolicyFromRole", policy_type="System", policy_name="AliyunOSSReadOnlyAccess", role_name="First"
+    )
+    report = cloud.clean_up()
+    assert report.ok
+    assert [result for _, result in report.results].count("gone already") == 2
+    nothing_is_left(cloud)
+
+
+def test_what_was_put_in_the_place_of_ours_stays(cloud: Cloud) -> None:
+    """The instance got another role meanwhile, from someone else."""
+    cloud.instances["web-1"].attach(cloud.roles.create("First"))
+    calls = cloud.context.calls
+    calls.ram(
+        "CreateRole",
+        role_name="Theirs",
+        assume_role_policy_document=rr.policy.trust_for_service("ecs.aliyuncs.com"),
+    )
+    calls.ecs("DetachInstanceRamRole", instance_ids='["i-2zesandboxweb1"]')
+    calls.ecs("AttachInstanceRamRole", instance_ids='["i-2zesandboxweb1"]', ram_role_name="Theirs")
+    assert cloud.clean_up().ok
+    assert cloud.instances["web-1"].role_name == "Theirs"
+    assert [r.name for r in cloud.roles] == ["Theirs"]
+
+
+def test_what_fails_is_said_and_stays_for_the_next_run(cloud: Cloud, as_user: Callable[..., Cloud]) -> None:
+    operator = as_user("operator")
+    operator.roles.create("EcsRamRole").grant("AliyunOSSReadOnlyAccess")
+    report = operator.clean_up()
+    assert not report.ok
+    assert report.left == 2
+    assert all("failed" in result for _, result in report.results)
+    assert "ram:DetachPolicyFromRole" in report.results[0][1]
+    assert len(operator.created()) == 2
+    assert cloud.clean_up().ok  # someone who may
+    nothing_is_left(cloud)
+
+
+def test_what_more_was_granted_to_our_role_does_not_keep_it(cloud: Cloud) -> None:
+    cloud.roles.create("EcsRamRole")
+    cloud.context.calls.ram(
+        "AttachPolicyToRole",
+        policy_type="System",
+        policy_name="AliyunOSSReadOnlyAccess",
+        role_name="EcsRamRole",
+    )
+    assert cloud.clean_up().ok
+    nothing_is_left(cloud)
+
+
+def test_only_this_world_mode_and_account(cloud: Cloud, world: Sandbox) -> None:
+    path = world.state / "ledger.jsonl"
+    account = cloud.identity().account_id
+    others = [
+        Ledger(path, mode="live", account_id=account, world="default"),
+        Ledger(path, mode="sandbox", account_id="1", world="default"),
+        Ledger(path, mode="sandbox", account_id=account, world="new-account"),
+    ]
+    for ledger in others:
+        ledger.done(ledger.intend("role", "EcsRamRole"))
+    cloud.roles.create("EcsRamRole")
+    assert cloud.created() == ["delete role EcsRamRole"]
+    cloud.clean_up()
+    assert cloud.created() == []
+    assert [len(ledger.open_entries()) for ledger in others] == [1, 1, 1]
+
+
+def test_a_refused_call_leaves_nothing_to_clean_up(cloud: Cloud) -> None:
+    with pytest.raises(rr.errors.RamroleError):
+        cloud.instances["classic-1"].attach(cloud.roles.create("EcsRamRole"))
+    assert cloud.created() == ["delete role EcsRamRole"]
+
+
+def test_reset_clears_the_ledger(cloud: Cloud) -> None:
+    make_everything(cloud)
+    assert cloud.reset() is cloud
+    nothing_is_left(cloud)
+
+
+_CHILD = """
+    import os, signal, sys
+    import ramrole_nb as rr
+
+    cloud = rr.connect()
+    role = cloud.roles.create("FromAChild")
+    role.grant("AliyunOSSReadOnlyAccess")
+    role.grant({"Version": "1", "Statement": [{"Effect": "Allow", "Action": "oss:GetObject", "Resource": "*"}]})
+    vm = cloud.instances["web-1"].attach(role)
+    print("made", flush=True)
+    if sys.argv[1] == "between":
+        # Killed between the ledger's line and the call, and between the call and its second line.
+        cloud.context.ledger.intend("role", "NeverMade")
+        cloud.context.ledger.intend("role", "MadeButNotNoted")
+        cloud.context.calls.ram(
+            "CreateRole", role_name="MadeButNotNoted",
+            assume_role_policy_document=rr.policy.trust_for_service("ecs.aliyuncs.com"))
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("moment", ["after", "between"])
+def test_after_a_kill_of_the_client(tmp_path: Path, moment: str) -> None:
+    state = tmp_path / "state"
+    os.environ["RAMROLE_STATE"] = str(state)
+    try:
+        killed = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(_CHILD), moment],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert killed.stdout == "made\n", killed.stderr
+        assert killed.returncode == -signal.SIGKILL
+        cloud = rr.connect()
+        assert "delete role FromAChild" in cloud.created()
+        report = cloud.clean_up()
+        assert report.ok
+        if moment == "between":
+            assert ("delete role NeverMade (if it exists)", "gone already") in report.results
+            assert ("delete role MadeButNotNoted (if it exists)", "done") in report.results
+        assert list(cloud.roles) == []
+        assert not any(cloud.instances.roles(list(cloud.instances)).values())
+        assert cloud.created() == []
+    finally:
+        process.stop(state)
+    assert read_runtime(state) is None
+
+
+def test_a_relative_state_folder_is_where_one_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RAMROLE_STATE", "here")
+    try:
+        cloud = rr.connect()
+        cloud.roles.create("EcsRamRole")
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["here"]
+        assert (tmp_path / "here" / "runtime.json").is_file()
+        assert (tmp_path / "here" / "ledger.jsonl").is_file()
+    finally:
+        process.stop(tmp_path / "here")
