@@ -256,7 +256,7 @@ def _status(options: argparse.Namespace) -> int:
     _no_program(options)
     found = need_running(_state(options))
     if options.json:
-        print(json.dumps({**_public(found), "knobs": found["knobs"], "faults": found["faults"]}))
+        _print_line(found, as_json=True)  # the start line and no more; faults: fault list --json
         return 0
     _print_line(found, as_json=False)
     from .sandbox.knobs import KNOBS

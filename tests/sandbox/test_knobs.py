@@ -147,9 +147,6 @@ def test_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run("status")
     assert "knobs     metadata_token_fails on, attach_delay 2.5" in out
     assert "faults    imds-hardened, oss-500" in out
-    found = json.loads(run("status", "--json")[1])
-    assert found["faults"] == ["imds-hardened", "oss-500"]
-    assert found["knobs"]["attach_delay"] == 2.5
     _, out, _ = run("fault", "list")
     assert sum(line.startswith("*") for line in out.splitlines()) == 2
     assert len(json.loads(run("fault", "list", "--json")[1])) == len(out.splitlines())
