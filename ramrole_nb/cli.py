@@ -18,7 +18,7 @@ from .redact import redact
 
 __all__ = ["main"]
 
-_SECRET_KEYS = ("admin_token", "sockets", "ok", "knobs")
+_SECRET_KEYS = ("admin_token", "sockets", "ok", "knobs", "faults")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -124,6 +124,25 @@ def _build() -> _Parser:
     env = add(inner, "env", _env, "print shell exports that make a child process run as on an instance")
     env.add_argument("--instance", required=True, metavar="I", help="id or name")
     env.add_argument("--user", default="", metavar="U", help="also export this user's AccessKey")
+    knob = add(inner, "knob", _knob, "show the knobs, or set one: ramrole sandbox knob NAME VALUE|default")
+    knob.add_argument("name", nargs="?", default="", metavar="NAME")
+    knob.add_argument("value", nargs="?", default="", metavar="VALUE", help="a number, on, off, or default")
+    fault = add(
+        inner, "fault", _fault, "switch a fault: ramrole sandbox fault NAME on|off; list them: … fault list"
+    )
+    fault.add_argument("name", metavar="NAME", help="a fault, or 'list'")
+    fault.add_argument(
+        "switch", nargs="?", choices=["on", "off"], help="on or off (default: say which it is)"
+    )
+    fault.add_argument(
+        "--instance",
+        action="append",
+        default=[],
+        metavar="I",
+        help="for this instance only (may be repeated)",
+    )
+    fault.add_argument("--json", action="store_true", help="list: as JSON")
+    add(inner, "expire", _expire, "expire every temporary credential at once")
     log = add(inner, "log", _log, "print the journal")
     log.add_argument("--follow", action="store_true", help="go on as requests come")
     log.add_argument("--json", action="store_true", help="one JSON object a line")
@@ -233,7 +252,20 @@ def _status(options: argparse.Namespace) -> int:
     from .sandbox.process import need_running
 
     _no_program(options)
-    _print_line(need_running(_state(options)), as_json=options.json)
+    found = need_running(_state(options))
+    if options.json:
+        _print_line(found, as_json=True)  # the start line and no more; faults: fault list --json
+        return 0
+    _print_line(found, as_json=False)
+    from .sandbox.knobs import KNOBS
+
+    turned = [
+        f"{name} {_knob_text(value)}"
+        for name, value in found["knobs"].items()
+        if value != KNOBS[name].default
+    ]
+    print(f"  knobs     {', '.join(turned) or 'all at their defaults'}")
+    print(f"  faults    {', '.join(found['faults']) or 'none'}")
     return 0
 
 
@@ -294,6 +326,84 @@ def _env(options: argparse.Namespace) -> int:
     for name in names:
         key = "access_key_secret" if name.endswith("SECRET") else "access_key_id"
         print(f"export {name}={shlex.quote(users[options.user][key])}")
+    return 0
+
+
+def _knob_text(value: float | bool | None) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "default" if value is None else f"{value:g}"
+
+
+def _knob(options: argparse.Namespace) -> int:
+    from .sandbox import process
+    from .sandbox.knobs import KNOBS
+
+    _no_program(options)
+    admin = process.admin_of(process.need_running(_state(options)))
+    if options.name and options.name not in KNOBS:
+        raise InputError(
+            f"There is no knob {options.name!r}.{nearest(options.name, KNOBS)}",
+            next_step=f"the knobs are: {', '.join(KNOBS)}",
+        )
+    if options.value:
+        admin.knobs(**{options.name: _knob_value(options.value)})
+    for name, value in admin.knobs().items():
+        if options.name in ("", name):
+            mark = " " if value == KNOBS[name].default else "*"
+            print(f"{mark} {name:<22} {_knob_text(value):<10} {KNOBS[name].meaning}")
+    return 0
+
+
+def _knob_value(text: str) -> float | bool | None:
+    word = text.lower()
+    if word == "default":
+        return None
+    if word in ("on", "true", "off", "false"):
+        return word in ("on", "true")
+    try:
+        return float(word)
+    except ValueError:
+        raise InputError(
+            f"{text!r} is no value of a knob.", next_step="a number, on, off, or default"
+        ) from None
+
+
+def _fault(options: argparse.Namespace) -> int:
+    from .sandbox import process
+
+    _no_program(options)
+    admin = process.admin_of(process.need_running(_state(options)))
+    if options.name == "list":
+        faults = admin.faults()
+        if options.json:
+            print(json.dumps(faults, ensure_ascii=False))
+            return 0
+        for fault in faults:
+            print(f"{'*' if fault['on'] else ' '} {fault['name']:<26} {fault['meaning']}")
+        return 0
+    if options.switch:
+        faults = admin.fault(options.name, options.switch == "on", instances=options.instance)
+    else:
+        faults = admin.faults()
+    found = [fault for fault in faults if fault["name"] == options.name]
+    if not found:
+        raise InputError(
+            f"There is no fault {options.name!r}.{nearest(options.name, [f['name'] for f in faults])}",
+            next_step="see them: ramrole sandbox fault list",
+        )
+    where = f" for {', '.join(found[0]['instances'])}" if found[0]["instances"] else ""
+    print(f"{options.name} is {'on' if found[0]['on'] else 'off'}{where}: {found[0]['meaning']}")
+    print(f"  source: {found[0]['source']} ({found[0]['basis']})")
+    return 0
+
+
+def _expire(options: argparse.Namespace) -> int:
+    from .sandbox import process
+
+    _no_program(options)
+    count = process.admin_of(process.need_running(_state(options))).expire()
+    print(f"{count} temporary credentials expired; the metadata service hands out new ones")
     return 0
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -130,6 +131,14 @@ class Sandbox:
     def set(self, **knobs: Any) -> dict[str, Any]:
         """Set knobs (None: back to the default)."""
         return self.admin.knobs(**knobs)
+
+    def fault(self, name: str, on: bool = True, *, instances: Sequence[str] = ()) -> None:
+        """Switch a fault (for some instances only: ids or names)."""
+        self.admin.fault(name, on, instances=instances)
+
+    def expire(self) -> int:
+        """Expire every temporary credential at once; return how many were still valid."""
+        return self.admin.expire()
 
     def journal(self, since: int = 0) -> list[dict[str, Any]]:
         """Return journal entries after number `since`."""

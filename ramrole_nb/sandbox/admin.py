@@ -1,4 +1,4 @@
-"""The admin interface, `/_sandbox/…`: status, journal, knobs, reset, stop. Needs the run's token."""
+"""The admin interface, `/_sandbox/…`: status, journal, knobs, faults, expire, reset, stop. Needs the run's token."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hmac
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -57,11 +58,20 @@ class Admin:
         params = dict(parse_query(ex.query))
         try:
             if ex.method == "GET" and what == "status":
-                return _json({"ok": True, **self._describe(), "knobs": self._knobs.all()})
+                return _json(
+                    {
+                        "ok": True,
+                        **self._describe(),
+                        "knobs": self._knobs.all(),
+                        "faults": self._knobs.faults.names(),
+                    }
+                )
             if ex.method == "GET" and what == "journal":
                 return await self._read_journal(params)
             if ex.method == "GET" and what == "knobs":
                 return _json(self._knobs.all())
+            if ex.method == "GET" and what == "faults":
+                return _json({"faults": self._knobs.faults.all()})
             if ex.method == "POST":
                 sent = json.loads(await ex.read_body() or b"{}")
                 if not isinstance(sent, dict):
@@ -84,10 +94,30 @@ class Admin:
         if what == "knobs":
             self._knobs.set(**sent)
             return _json(self._knobs.all())
+        if what == "fault":
+            self._switch(sent)
+            return _json({"faults": self._knobs.faults.all()})
+        if what == "expire":
+            return _json({"expired": self._expire()})
         if what == "stop":
             self._stop()
             return _json({"stopping": True})
         raise FrontError(404, "NoSuchAdminCall", f"There is no admin call POST {what!r}.")
+
+    def _switch(self, sent: dict[str, Any]) -> None:
+        name, on, instances = sent.get("name"), sent.get("on", True), sent.get("instances", [])
+        if not isinstance(name, str) or not isinstance(on, bool) or not isinstance(instances, list):
+            raise FrontError(400, "BadFault", 'Send {"name": text, "on": true or false, "instances": [...]}.')
+        self._knobs.faults.set(name, on, [str(i) for i in instances])
+        self._world_changed()
+
+    def _expire(self) -> int:
+        """End every session at once; the metadata service hands out new ones. Returns how many were valid."""
+        now = time.time()
+        with self._store.transaction():
+            count = self._store.run("UPDATE sts_sessions SET expires=? WHERE expires > ?", now, now)
+            self._store.run("DELETE FROM instance_credentials")
+        return count
 
     async def _read_journal(self, params: dict[str, str]) -> Answer:
         """Return entries after `since`, or one by `request_id`; `wait` seconds (at most 30) for the first new one."""

@@ -20,11 +20,12 @@ _XML_HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 @dataclass(frozen=True)
 class FileBody:
-    """A body sent from a file: `count` bytes from `offset`."""
+    """A body sent from a file: `count` bytes from `offset`. `damage`: how a fault spoils it on the way."""
 
     path: Path
     offset: int
     count: int
+    damage: str = ""
 
 
 @dataclass
@@ -78,10 +79,12 @@ def openapi_error(error: ApiError, request_id: str, host: str, product: str, *, 
     }
     if isinstance(error, OpenApiError) and error.detail:
         full["AccessDeniedDetail"] = error.detail
+    headers = dict(error.headers) if isinstance(error, OpenApiError) else {}
     if xml:
-        return Answer(error.status, (_XML_HEAD + xml_tree("Error", full)).encode(), "text/xml;charset=utf-8")
+        text = _XML_HEAD + xml_tree("Error", full)
+        return Answer(error.status, text.encode(), "text/xml;charset=utf-8", headers)
     body = json.dumps(full, ensure_ascii=False).encode()
-    return Answer(error.status, body, "application/json;charset=utf-8")
+    return Answer(error.status, body, "application/json;charset=utf-8", headers)
 
 
 def oss_error(error: OssError, request_id: str, host: str, *, head: bool) -> Answer:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import calendar
-import email.utils
 import hashlib
 import hmac
 import re
@@ -13,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from .errors import OpenApiError, OssError
-from .exchange import Exchange, Principal
+from .exchange import Exchange, Principal, http_date
 from .knobs import Knobs
 from .signing import acs3, oss_v1, oss_v4, rpc_v1
 from .store import Store
@@ -45,7 +44,8 @@ class Authenticator:
         self._knobs = knobs
 
     def _now(self) -> float:
-        return time.time() + self._knobs.number("clock_skew")
+        skew = 3600.0 if self._knobs.faults.on("clock-skew") else 0.0
+        return time.time() + self._knobs.number("clock_skew") + skew
 
     def _key(self, access_key_id: str) -> _Key | None:
         account = self._store.account_id
@@ -68,7 +68,8 @@ class Authenticator:
             row["session_name"],
             row["session_policy"],
         )
-        return _Key(row["secret"], True, session, row["token"], row["expires"])
+        expires = 0.0 if self._knobs.faults.on("credentials-expired") else row["expires"]
+        return _Key(row["secret"], True, session, row["token"], expires)
 
     # -- OpenAPI ---------------------------------------------------------------------------------------------
 
@@ -179,8 +180,9 @@ class Authenticator:
             return
         if not token:
             raise OpenApiError(400, "MissingSecurityToken", "SecurityToken is mandatory for this action.")
-        if not _same(token, key.token):
-            if self._store.one("SELECT 1 FROM sts_sessions WHERE token=?", token) is None:
+        unknown = self._knobs.faults.on("token-invalid")
+        if unknown or not _same(token, key.token):
+            if unknown or self._store.one("SELECT 1 FROM sts_sessions WHERE token=?", token) is None:
                 raise OpenApiError(
                     400, "InvalidSecurityToken.Malformed", "Specified SecurityToken is malformed."
                 )
@@ -236,15 +238,16 @@ class Authenticator:
 
     def _oss_v1_header(self, ex: Exchange, bucket: str, key: str, query: list[tuple[str, str]]) -> Principal:
         ex.note(signature="OSS V1 (HMAC-SHA1)")
+        self._knobs.faults.refuse_v1(ex)
         sent = oss_v1.parse_authorization(ex.headers["authorization"])
         if sent is None:
             raise OssError(400, "InvalidArgument", "Authorization header is invalid.", ec="0002-00000001")
         known = self._oss_key(sent[0])
         date = ex.headers.get("x-oss-date") or ex.headers.get("date", "")
-        parsed = email.utils.parsedate_tz(date)
-        if parsed is None:
+        sent_at = http_date(date)
+        if sent_at is None:
             raise OssError(403, "AccessDenied", "OSS authentication requires a valid Date.")
-        self._oss_clock(email.utils.mktime_tz(parsed))
+        self._oss_clock(sent_at)
         self._oss_token(known, ex.headers.get("x-oss-security-token", ""))
         text = oss_v1.string_to_sign(
             ex.method, ex.headers, date, oss_v1.canonical_resource(bucket, key, query)
@@ -256,6 +259,7 @@ class Authenticator:
         self, ex: Exchange, bucket: str, key: str, query: list[tuple[str, str]], params: Mapping[str, str]
     ) -> Principal:
         ex.note(signature="OSS V1 (URL)")
+        self._knobs.faults.refuse_v1(ex)
         access_key_id = params.get("OSSAccessKeyId", "")
         known = self._oss_key(access_key_id)
         expires = params.get("Expires", "")
@@ -395,8 +399,9 @@ class Authenticator:
                 "The Security Token may be lost to specify that it is a STS Access Id.",
                 ec="0002-00000003", extra={"OSSAccessKeyId": key.principal.access_key_id},
             )  # fmt: skip
-        if not _same(token, key.token):
-            if self._store.one("SELECT 1 FROM sts_sessions WHERE token=?", token) is None:
+        unknown = self._knobs.faults.on("token-invalid")
+        if unknown or not _same(token, key.token):
+            if unknown or self._store.one("SELECT 1 FROM sts_sessions WHERE token=?", token) is None:
                 raise OssError(
                     403,
                     "InvalidSecurityToken",

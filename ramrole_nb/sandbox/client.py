@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -87,6 +88,21 @@ class AdminClient:
         """Set knobs (none given: none set) and return all."""
         found: dict[str, Any] = self._call("POST", "knobs", values) if values else self._call("GET", "knobs")
         return found
+
+    def faults(self) -> list[dict[str, Any]]:
+        """Return every fault, and which are on."""
+        found: list[dict[str, Any]] = self._call("GET", "faults")["faults"]
+        return found
+
+    def fault(self, name: str, on: bool = True, *, instances: Sequence[str] = ()) -> list[dict[str, Any]]:
+        """Switch a fault (for some instances only: ids or names). Returns every fault, and which are on."""
+        sent = {"name": name, "on": on, "instances": list(instances)}
+        found: list[dict[str, Any]] = self._call("POST", "fault", sent)["faults"]
+        return found
+
+    def expire(self) -> int:
+        """Expire every temporary credential at once; return how many were still valid."""
+        return int(self._call("POST", "expire", {})["expired"])
 
     def reset(self, world: str = "") -> dict[str, Any]:
         """Put the world back (or another one in its place); port, CA and keys stay. Returns the start line."""

@@ -21,10 +21,17 @@ class OpenApiError(ApiError):
     """An error of RAM, ECS, STS or the gateway before them; `detail` is AccessDeniedDetail."""
 
     def __init__(
-        self, status: int, code: str, message: str, *, detail: Mapping[str, str] | None = None
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        detail: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(status, code, message)
         self.detail = dict(detail or {})
+        self.headers = dict(headers or {})
 
 
 class OssError(ApiError):

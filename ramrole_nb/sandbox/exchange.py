@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email.utils
 import secrets
 import time
 import uuid
@@ -12,7 +13,7 @@ from urllib.parse import unquote, unquote_plus
 
 from .journal import masked
 
-__all__ = ["Exchange", "Principal", "parse_query"]
+__all__ = ["Exchange", "Principal", "http_date", "parse_query"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,16 @@ def parse_query(raw: str) -> list[tuple[str, str]]:
             name, _, value = part.partition("=")
             pairs.append((unquote_plus(name), unquote_plus(value)))
     return pairs
+
+
+def http_date(text: str) -> float | None:
+    """Return the moment of an HTTP date, or None where it is none (of the years 1970 to 9999)."""
+    try:
+        parsed = email.utils.parsedate_tz(text)
+        moment = email.utils.mktime_tz(parsed) if parsed else None
+        return float(moment) if moment is not None and 0 <= moment < 253_402_300_800 else None
+    except (OverflowError, ValueError, TypeError, IndexError):  # the parser takes numbers of any size
+        return None
 
 
 @dataclass

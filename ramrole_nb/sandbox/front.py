@@ -28,6 +28,7 @@ from .authorize import Authorizer
 from .connect_tls import Arrival
 from .errors import ApiError, FrontError
 from .exchange import Exchange
+from .faults import send_damaged
 from .journal import Journal
 from .knobs import Knobs
 from .openapi import Gateway
@@ -358,7 +359,7 @@ async def _send(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
         headers["Content-Type"] = answer.content_type
     body = answer.body
     head = request.method == "HEAD"
-    if isinstance(body, FileBody) and not head and body.count <= _ONE_PIECE:
+    if isinstance(body, FileBody) and not head and not body.damage and body.count <= _ONE_PIECE:
         with open(body.path, "rb") as file:  # noqa: ASYNC230 - small and local
             file.seek(body.offset)
             body = file.read(body.count)
@@ -372,6 +373,9 @@ async def _send(request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
     if head or isinstance(body, bytes):
         await stream.prepare(request)
         await stream.write_eof()
+        return stream
+    if body.damage:
+        await send_damaged(request, stream, body)
         return stream
     with open(body.path, "rb") as file:  # noqa: ASYNC230 - a local file: opening it does not block
         await stream.prepare(request)

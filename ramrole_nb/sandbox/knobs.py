@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 
 from ..errors import InputError, nearest
+from .errors import OpenApiError
+from .exchange import Exchange
+from .faults import Faults, retry_after
 from .store import Store
 
 __all__ = ["KNOBS", "Knobs"]
@@ -28,6 +32,16 @@ KNOBS: dict[str, Knob] = {
     ),
     "metadata_delay": Knob(0.0, "seconds the metadata service waits before each answer", 0.0, 60.0),
     "metadata_token_fails": Knob(False, "the token endpoint answers 500: clients fall back to normal mode"),
+    "attach_delay": Knob(
+        0.0, "seconds until a role that was attached shows, to the metadata service and in lists", 0.0, 3600.0
+    ),
+    "throttle_every": Knob(None, "every n-th OpenAPI call is refused: Throttling.User", 1.0, 1_000_000.0),
+    "throttle_rate": Knob(
+        None, "OpenAPI calls a second beyond which Throttling.User is answered", 0.1, 100_000.0
+    ),
+    "throttle_retry_after": Knob(
+        None, "seconds a throttled answer names in x-acs-retry-after (default: no such header)", 1.0, 3600.0
+    ),
     "clock_skew": Knob(
         0.0, "seconds the sandbox's clock is ahead when it judges request dates", -86_400.0, 86_400.0
     ),
@@ -39,11 +53,14 @@ KNOBS: dict[str, Knob] = {
 
 
 class Knobs:
-    """Typed access to the knobs; the values live in the state."""
+    """Typed access to the knobs, and to the faults beside them; the values live in the state."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._cache: dict[str, float | bool | None] | None = None
+        self.faults = Faults(store)
+        self._calls = 0
+        self._allowance: tuple[float, float] | None = None  # calls left, and when that was so
 
     def all(self) -> dict[str, float | bool | None]:
         """Return every knob with its current value."""
@@ -85,6 +102,8 @@ class Knobs:
     def forget(self) -> None:
         """Read the values anew at the next look (after a reset)."""
         self._cache = None
+        self._calls, self._allowance = 0, None
+        self.faults.forget()
 
     def number(self, name: str) -> float:
         """Return a numeric knob."""
@@ -105,3 +124,39 @@ class Knobs:
         chosen = self.all()["credential_rotation"]
         lifetime = self.credential_lifetime
         return float(chosen) if chosen is not None else lifetime - min(1800.0, lifetime / 12)
+
+    def shows(self, attached: float) -> bool:
+        """Tell whether a role attached at this time shows by now."""
+        if self.faults.on("attach-not-visible"):
+            return False
+        return attached + self.number("attach_delay") <= time.time()
+
+    def before_openapi(self, ex: Exchange, product: str) -> None:
+        """Refuse an authenticated OpenAPI call where a knob or a fault says so.
+
+        Source: https://help.aliyun.com/document_detail/48054.html (Throttling.User)
+        """
+        values = self.all()
+        self.faults.before_openapi(ex, product, values)
+        every, rate = values["throttle_every"], values["throttle_rate"]
+        if every is None and rate is None:
+            return
+        self._calls += 1
+        if (every is not None and self._calls % max(1, int(every)) == 0) or (
+            rate is not None and not self._within(float(rate))
+        ):
+            ex.note(throttled=True)
+            raise OpenApiError(
+                400,
+                "Throttling.User",
+                "Request was denied due to user flow control.",
+                headers=retry_after(values),
+            )
+
+    def _within(self, rate: float) -> bool:
+        """Take one call out of an allowance that fills up at `rate` a second, to one second's worth at most."""
+        now, full = time.monotonic(), max(1.0, rate)
+        left, then = self._allowance or (full, now)
+        left = min(full, left + (now - then) * rate)
+        self._allowance = (left - 1 if left >= 1 else left, now)
+        return left >= 1

@@ -253,6 +253,7 @@ class Gateway:
             if ex.method not in ("GET", "POST"):
                 raise OpenApiError(405, "UnsupportedHTTPMethod", "This http method is not supported.")
             ex.principal = self._authenticator.openapi(ex, query, form, body)
+            self._knobs.before_openapi(ex, found.product)
             call = Call(
                 found,
                 params,
@@ -271,7 +272,8 @@ class Gateway:
             if found.resources is not None:
                 for resource in found.resources(call):
                     call.need(found.action, resource)
-            return openapi_result(found.name, found.handler(call), ex.request_id, xml=wants_xml)
+            answer = openapi_result(found.name, found.handler(call), ex.request_id, xml=wants_xml)
+            return self._knobs.faults.after_openapi(ex, found.name, answer)
         except OpenApiError as error:
             # RPC's string to sign holds the caller's security token: for the caller's eyes only.
             ex.note(error=error.code, message=error.message.partition(" server string to sign is:")[0])

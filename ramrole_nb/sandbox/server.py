@@ -21,6 +21,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from aiohttp import web
+from yarl import URL
+
 from .._version import __version__
 from ..errors import SandboxStartFailed, StateError
 from ..locks import FileLock
@@ -50,6 +53,11 @@ _LONGEST_SOCKET_PATH = 100
 _LONGEST_LINE = 128 * 1024
 
 log = logging.getLogger("ramrole_nb.sandbox")
+
+# aiohttp logs what it cannot parse word for word, and a broken request may hold keys and tokens: that stays unwritten.
+_silent = logging.getLogger("ramrole_nb.sandbox.http")
+_silent.addHandler(logging.NullHandler())
+_silent.propagate = False
 
 
 class Server:
@@ -110,6 +118,8 @@ class Server:
             self.front.tls_failed,
             certificates,
             access_log=None,
+            logger=_silent,
+            request_factory=_request,
             keepalive_timeout=75.0,
             max_line_size=_LONGEST_LINE,
         )
@@ -302,6 +312,16 @@ class Server:
 
     def _remove_runtime(self) -> None:
         (self.folder / RUNTIME_FILE).unlink(missing_ok=True)
+
+
+def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+    """Make aiohttp's request. `CONNECT` without a target has none: it becomes one the front refuses.
+
+    aiohttp 3.14 fails on it, outside of any handler, and leaves the client waiting.
+    """
+    if message.url is None:
+        message = message._replace(method="GET", path="*", url=URL("*"))
+    return web.BaseRequest(message, payload, protocol, writer, task, asyncio.get_running_loop())
 
 
 async def _close(listener: asyncio.Server) -> None:

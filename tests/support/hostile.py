@@ -40,6 +40,11 @@ _KEPT = frozenset(
         "RAMROLE_REQUIRE_TOOLS",
         "RAMROLE_NETNS",
         "RAMROLE_FOREIGN",
+        "RAMROLE_FUZZ_SECONDS",
+        "RAMROLE_FUZZ_SEED",
+        "RAMROLE_FORGE_COUNT",
+        "RAMROLE_KILL_CLIENTS",
+        "RAMROLE_KILL_SECONDS",
     }
 )
 

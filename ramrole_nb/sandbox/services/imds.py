@@ -59,6 +59,7 @@ class MetadataService:
                 # Ours: what the cloud answers then is not documented.
                 raise ImdsError(403, "Forbidden", why="metadata is disabled: HttpEndpoint=disabled")
             path = unquote(ex.path)
+            await self._knobs.faults.before_imds(ex, path)
             if path == "/latest/api/token":
                 return self._token(ex, row)
             if ex.method not in ("GET", "HEAD"):
@@ -113,7 +114,8 @@ class MetadataService:
                 raise ImdsError(403, "Forbidden", why="no token, and HttpTokens=required")
             return
         try:
-            raw = base64.urlsafe_b64decode(token.strip() + "=" * (-len(token.strip()) % 4))
+            # Strictly: otherwise characters that do not belong would be skipped, and a changed token be as good.
+            raw = base64.b64decode(token.strip().encode(), b"-_", validate=True)
         except ValueError:
             raw = b""
         claim, seal = raw[:16], raw[16:]
@@ -127,8 +129,9 @@ class MetadataService:
 
     def _credentials(self, ex: Exchange, row: sqlite3.Row, role_name: str) -> Answer:
         held = self._store.one("SELECT * FROM instance_roles WHERE instance_id=?", row["instance_id"])
-        if held is None:
-            raise ImdsError(404, "Not Found", why="the instance has no RAM role")
+        if held is None or not self._knobs.shows(held["attached"]):
+            why = "the instance has no RAM role" if held is None else "the role attached does not show yet"
+            raise ImdsError(404, "Not Found", why=why)
         if not role_name:
             # No newline: the Python SDK uses the body as it is.
             return Answer(200, held["role_name"].encode(), "text/plain")
@@ -150,12 +153,19 @@ class MetadataService:
             return _json(body)
         session = self._current_session(row["instance_id"], held, role)
         ex.note(issued_access_key_id=session["access_key_id"])
+        token, expires = session["token"], session["expires"]
+        if self._knobs.faults.on("credentials-mixed", row["instance_id"]):
+            ex.note(fault="credentials-mixed")
+            token = self._other_token(row["instance_id"], held, role, session["access_key_id"])
+        if self._knobs.faults.on("credentials-expired"):
+            ex.note(fault="credentials-expired")
+            expires = min(expires, time.time() - 60)
         return _json(
             {
                 "AccessKeyId": session["access_key_id"],
                 "AccessKeySecret": session["secret"],
-                "Expiration": _iso(session["expires"]),
-                "SecurityToken": session["token"],
+                "Expiration": _iso(expires),
+                "SecurityToken": token,
                 "LastUpdated": _iso(session["issued"]),
                 "Code": "Success",
             }
@@ -171,20 +181,8 @@ class MetadataService:
             or current["role_id"] != role["role_id"]
             or now >= current["rotate_at"]
         ):
-            access_key_id = new_access_key_id("STS.")
             with store.transaction():
-                store.run(
-                    "INSERT INTO sts_sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    access_key_id,
-                    new_secret(),
-                    new_security_token(),
-                    role["role_id"],
-                    role["name"],
-                    f"vm-ram-{instance_id}",
-                    held["session_policy"],
-                    now,
-                    now + self._knobs.credential_lifetime,
-                )
+                access_key_id = self._new_session(instance_id, held, role)
                 store.run(
                     "INSERT OR REPLACE INTO instance_credentials VALUES (?, ?, ?, ?, ?)",
                     instance_id,
@@ -201,6 +199,34 @@ class MetadataService:
             return self._current_session(instance_id, held, role)
         return session
 
+    def _new_session(self, instance_id: str, held: sqlite3.Row, role: sqlite3.Row) -> str:
+        """Make a session of the instance's role; return its access key id."""
+        access_key_id, now = new_access_key_id("STS."), time.time()
+        self._store.run(
+            "INSERT INTO sts_sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            access_key_id,
+            new_secret(),
+            new_security_token(),
+            role["role_id"],
+            role["name"],
+            f"vm-ram-{instance_id}",
+            held["session_policy"],
+            now,
+            now + self._knobs.credential_lifetime,
+        )
+        return access_key_id
+
+    def _other_token(self, instance_id: str, held: sqlite3.Row, role: sqlite3.Row, access_key_id: str) -> str:
+        """Return the token of another session of the same role (the generation before, where there was one)."""
+        sql = (
+            "SELECT token FROM sts_sessions WHERE role_id=? AND access_key_id!=? ORDER BY issued DESC LIMIT 1"
+        )
+        found = self._store.one(sql, role["role_id"], access_key_id)
+        if found is None:
+            self._new_session(instance_id, held, role)
+            return self._other_token(instance_id, held, role, access_key_id)
+        return str(found["token"])
+
     # -- the rest of the tree --------------------------------------------------------------------------------
 
     def _tree(self, row: sqlite3.Row, path: str) -> Answer:
@@ -216,7 +242,9 @@ class MetadataService:
 
     def _everything(self, row: sqlite3.Row) -> dict[str, Any]:
         known: dict[str, Any] = json.loads(row["facts"])
-        held = self._store.one("SELECT role_name FROM instance_roles WHERE instance_id=?", row["instance_id"])
+        held = self._store.one(
+            "SELECT role_name, attached FROM instance_roles WHERE instance_id=?", row["instance_id"]
+        )
         account = self._store.account_id
         identity = {
             "zone-id": known["zone_id"],
@@ -268,7 +296,7 @@ class MetadataService:
         }
         if known["public_ip"]:
             tree["public-ipv4"] = known["public_ip"]
-        if held is not None:
+        if held is not None and self._knobs.shows(held["attached"]):
             tree["ram"] = {"security-credentials": {held["role_name"]: ""}}
         if row["metadata_tags"] == "enabled":
             tree["tags"] = {"instance": known["tags"]}

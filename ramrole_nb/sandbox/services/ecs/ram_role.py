@@ -187,11 +187,18 @@ def describe_instance_ram_role(call: Call) -> dict[str, Any]:
             "InvalidParameter.AllEmpty",
             "The parameters InstanceIds and RamRoleName cannot both be empty.",
         )
-    rows = call.store.all(
-        "SELECT i.instance_id, coalesce(r.role_name, '') AS role_name FROM instances i"
+    found = call.store.all(
+        "SELECT i.instance_id, r.role_name, r.attached FROM instances i"
         " LEFT JOIN instance_roles r ON r.instance_id = i.instance_id WHERE i.region_id=? ORDER BY i.position",
         call.region_id,
     )
+    rows = [
+        {
+            "instance_id": row["instance_id"],
+            "role_name": row["role_name"] if row["role_name"] and call.knobs.shows(row["attached"]) else "",
+        }
+        for row in found
+    ]
     if ids:
         # Without the full stop that Attach and Detach have: so it stands in this operation's list of errors.
         find_instances(call, ids, message="The specified instanceId does not exist")

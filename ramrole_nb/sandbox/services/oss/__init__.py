@@ -80,8 +80,9 @@ class ObjectStorage:
             ex.note(operation=found.name)
             ex.principal = self._authenticator.oss(ex, address.bucket, address.key, query, address.region_id)
             refuse_unmodelled(found, ex.headers)
+            self._knobs.faults.before_oss(ex, found.name, address)
             call = OssCall(found, address, query, ex, self._store, self._knobs, self._authorizer)
-            answer = await found.handler(call)
+            answer = self._knobs.faults.after_oss(ex, found.name, await found.handler(call))
         except OssError as error:
             ex.note(error=error.code, message=error.message, ec=error.ec)
             answer = oss_error(error, ex.request_id, ex.host_header, head=ex.method == "HEAD")
