@@ -45,7 +45,7 @@ def check_role_name(name: str) -> str:
     return name
 
 
-def _document_text(document: str | Mapping[str, Any], kind: str) -> str:
+def document_text(document: str | Mapping[str, Any], kind: str) -> str:
     """Return a checked document as text. Raises InputError naming the place of the fault."""
     try:
         parse_policy(document, kind=kind)  # type: ignore[arg-type]
@@ -92,7 +92,7 @@ class BoundRole(Role):
         Returns the policy. Raises InputError, PreflightRefused, NotFound, AccessDenied.
         """
         if isinstance(policy, Mapping) or (isinstance(policy, str) and policy.lstrip().startswith("{")):
-            found = self._custom_policy(_document_text(policy, "identity"))
+            found = self._custom_policy(document_text(policy, "identity"))
         else:
             found = self._named_policy(policy)
         context = self.context
@@ -211,7 +211,7 @@ class BoundRole(Role):
 
     def set_trust(self, document: str | Mapping[str, Any]) -> BoundRole:
         """Change the trust policy and return the role as it is now."""
-        text = _document_text(document, "trust")
+        text = document_text(document, "trust")
         self.context.before(
             Change(f"change the trust policy of role {self.name}", self._needs("ram:UpdateRole"))
         )
@@ -288,7 +288,7 @@ class Roles(ServiceTable):
         `max_session_duration` in seconds, 3600 to 43200. Raises InputError, PreflightRefused, Conflict, AccessDenied.
         """
         check_role_name(name)
-        text = _document_text(trust if trust is not None else trust_for_service("ecs.aliyuncs.com"), "trust")
+        text = document_text(trust if trust is not None else trust_for_service("ecs.aliyuncs.com"), "trust")
         if len(description) > 1024:
             raise InputError("A description has at most 1024 characters.", next_step="shorten it")
         if not 3600 <= max_session_duration <= 43_200:

@@ -1,0 +1,273 @@
+"""Roles attached to and taken from many instances at once: batches of a hundred, each failure told.
+
+Source: https://www.alibabacloud.com/help/en/ecs/developer-reference/api-ecs-2014-05-26-attachinstanceramrole and siblings.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..errors import AccessDenied, InputError, ServerFault, ServiceError
+from ..models import ItemResult
+from ..policy import MAX_ATTACH_SESSION_POLICY
+from ..render import html_table, text_table
+from .context import Change, Context
+from .credentials import forget_role_of
+from .preflight import Need
+from .roles import BoundRole, Roles, check_role_name, document_text
+
+if TYPE_CHECKING:
+    from .instance import BoundInstance
+
+__all__ = ["Attachments", "BatchResult", "held_roles", "role_name", "trusted_role"]
+
+# The most instance ids one call takes, and the most rows one page of DescribeInstanceRamRole has.
+BATCH = 100
+ROLE_PAGE = 50
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """What became of many instances at once, in the order given."""
+
+    role_name: str
+    items: tuple[ItemResult, ...]
+
+    @property
+    def failed(self) -> list[ItemResult]:
+        """The items that failed."""
+        return [item for item in self.items if not item.ok]
+
+    @property
+    def ok(self) -> bool:
+        """Whether all went well."""
+        return not self.failed
+
+    def _rows(self) -> list[list[str]]:
+        return [[i.instance_id, "done" if i.ok else "failed ✕", i.code, i.message] for i in self.items]
+
+    def __repr__(self) -> str:
+        return text_table(["instance", "result", "code", "message"], self._rows())
+
+    def _repr_html_(self) -> str:
+        return html_table(
+            ["instance", "result", "code", "message"], self._rows(), title=f"Role {self.role_name}"
+        )
+
+
+class Attachments:
+    """Attaches and detaches; knows nothing of how instances are found."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def attach_change(self, name: str, vms: Sequence[BoundInstance]) -> Change:
+        """Return the change of attaching, with the permissions it needs."""
+        account = self._context.preflight.account_id
+        role = f"role/{name}"
+        needs = [Need("ecs:AttachInstanceRamRole", vm.arn()) for vm in vms]
+        needs += [
+            Need("ecs:AttachInstanceRamRole", f"acs:ram:{region}:{account}:{role}")
+            for region in dict.fromkeys(vm.region_id for vm in vms)
+        ]
+        needs.append(
+            Need("ram:PassRole", f"acs:ram:*:{account}:{role}", (("acs:Service", "ecs.aliyuncs.com"),))
+        )
+        return Change(f"attach role {name} to {_listed(vms)}", tuple(needs))
+
+    def detach_change(self, vms: Sequence[BoundInstance]) -> Change:
+        """Return the change of detaching, with the permissions it needs."""
+        needs = tuple(Need("ecs:DetachInstanceRamRole", vm.arn()) for vm in vms)
+        return Change(f"detach the role of {_listed(vms)}", needs)
+
+    def checked_attach(
+        self,
+        name: str,
+        vms: Sequence[BoundInstance],
+        session_policy: str | Mapping[str, Any] | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        cancel: Callable[[], bool] | None = None,
+    ) -> BatchResult:
+        """Check session policy, permissions and trust, have the change confirmed, then attach."""
+        policy = ""
+        if session_policy is not None:
+            policy = document_text(session_policy, "session")
+            if len(policy) > MAX_ATTACH_SESSION_POLICY:
+                raise InputError(
+                    f"The session policy has {len(policy)} characters; {MAX_ATTACH_SESSION_POLICY} is the limit.",
+                    next_step="narrow the role's own policy instead",
+                )
+        self._context.before(self.attach_change(name, vms))
+        trusted_role(self._context, name)
+        return self.attach(name, vms, policy, progress, cancel)
+
+    def checked_detach(
+        self,
+        vms: Sequence[BoundInstance],
+        progress: Callable[[int, int], None] | None = None,
+        cancel: Callable[[], bool] | None = None,
+    ) -> BatchResult:
+        """Check permissions, have the change confirmed, then detach."""
+        self._context.before(self.detach_change(vms))
+        return self.detach(vms, progress, cancel)
+
+    def attach(
+        self,
+        name: str,
+        vms: Sequence[BoundInstance],
+        session_policy: str,
+        progress: Callable[[int, int], None] | None = None,
+        cancel: Callable[[], bool] | None = None,
+    ) -> BatchResult:
+        """Attach without any check; the ledger is written around each call."""
+        context = self._context
+
+        def call(region_id: str, batch: Sequence[BoundInstance]) -> list[ItemResult]:
+            entries = [
+                context.ledger.intend("attachment", vm.instance_id, role=name, region_id=region_id)
+                for vm in batch
+            ]
+            try:
+                answer = context.calls.ecs(
+                    "AttachInstanceRamRole",
+                    region_id,
+                    ram_role_name=name,
+                    instance_ids=json.dumps([vm.instance_id for vm in batch]),
+                    policy=session_policy or None,
+                )
+            except ServiceError as error:
+                if not isinstance(error, ServerFault):  # refused: nothing was attached
+                    for entry in entries:
+                        context.ledger.failed(entry)
+                raise
+            rows = answer["AttachInstanceRamRoleResults"]["AttachInstanceRamRoleResult"]
+            results = _items(rows, answer.get("RequestId", ""))
+            done = {item.instance_id for item in results if item.ok}
+            for entry in entries:
+                (context.ledger.done if entry.name in done else context.ledger.failed)(entry)
+            return results
+
+        return BatchResult(name, self._in_batches(vms, call, progress, cancel))
+
+    def detach(
+        self,
+        vms: Sequence[BoundInstance],
+        progress: Callable[[int, int], None] | None = None,
+        cancel: Callable[[], bool] | None = None,
+    ) -> BatchResult:
+        """Detach without any check."""
+        context = self._context
+
+        def call(region_id: str, batch: Sequence[BoundInstance]) -> list[ItemResult]:
+            answer = context.calls.ecs(
+                "DetachInstanceRamRole", region_id, instance_ids=json.dumps([vm.instance_id for vm in batch])
+            )
+            rows = answer["DetachInstanceRamRoleResults"]["DetachInstanceRamRoleResult"]
+            results = _items(rows, answer.get("RequestId", ""))
+            context.gone("attachment", *(item.instance_id for item in results if item.ok))
+            return results
+
+        return BatchResult("", self._in_batches(vms, call, progress, cancel))
+
+    def _in_batches(
+        self,
+        vms: Sequence[BoundInstance],
+        call: Callable[[str, Sequence[BoundInstance]], list[ItemResult]],
+        progress: Callable[[int, int], None] | None,
+        cancel: Callable[[], bool] | None,
+    ) -> tuple[ItemResult, ...]:
+        by_region: dict[str, list[BoundInstance]] = {}
+        for vm in vms:
+            by_region.setdefault(vm.region_id, []).append(vm)
+        batches = [
+            (region, group[i : i + BATCH])
+            for region, group in by_region.items()
+            for i in range(0, len(group), BATCH)
+        ]
+        results: dict[str, ItemResult] = {}
+        done = 0
+        for region_id, batch in batches:
+            if cancel is not None and cancel():
+                results |= {
+                    vm.instance_id: ItemResult(vm.instance_id, False, "Cancelled", "not tried: cancelled")
+                    for vm in batch
+                }
+            else:
+                try:
+                    items = call(region_id, batch)
+                except ServiceError as error:
+                    if len(batches) == 1:
+                        raise
+                    # The other batches are still worth trying; this one's failure is told item by item.
+                    items = [
+                        ItemResult(vm.instance_id, False, error.code, error.message, error.request_id)
+                        for vm in batch
+                    ]
+                results |= {item.instance_id: item for item in items}
+                for vm in batch:
+                    forget_role_of(_key(vm))
+            done += len(batch)
+            if progress is not None:
+                progress(done, len(vms))
+        return tuple(results[vm.instance_id] for vm in vms if vm.instance_id in results)
+
+
+def _key(vm: BoundInstance) -> str:
+    try:
+        return vm.provider_key()
+    except InputError:
+        return ""
+
+
+def _listed(vms: Sequence[BoundInstance]) -> str:
+    names = [vm.instance_id for vm in vms]
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def role_name(role: BoundRole | str) -> str:
+    """Return the name of a role, or a legal name. Raises InputError."""
+    return role.name if isinstance(role, BoundRole) else check_role_name(role)
+
+
+def trusted_role(context: Context, name: str) -> None:
+    """Raise before the call where the role is missing or ECS may not assume it; what cannot be read is let through."""
+    try:
+        with context.calls.checking():
+            role = Roles(context)[name]
+    except AccessDenied:
+        return
+    if not role.trusts_ecs:
+        raise InputError(
+            f"ECS may not assume the role {name!r}. Nothing was changed.",
+            reason="its trust policy does not name ecs.aliyuncs.com (the service would answer InvalidRamRole.NotEcsRole)",
+            next_step="role.set_trust(rr.policy.trust_for_service('ecs.aliyuncs.com'))",
+        )
+
+
+def held_roles(context: Context, region_id: str, ids: Sequence[str]) -> dict[str, str]:
+    """Return the role name of each instance of a region (empty: none)."""
+    found = dict.fromkeys(ids, "")
+    for start in range(0, len(ids), ROLE_PAGE):
+        some = list(ids[start : start + ROLE_PAGE])
+        answer = context.calls.ecs(
+            "DescribeInstanceRamRole", region_id, instance_ids=json.dumps(some), page_size=ROLE_PAGE
+        )
+        for row in answer.get("InstanceRamRoleSets", {}).get("InstanceRamRoleSet", []):
+            found[row["InstanceId"]] = row.get("RamRoleName", "") or ""
+    return found
+
+
+def _items(rows: Iterable[Mapping[str, Any]], request_id: str) -> list[ItemResult]:
+    return [
+        ItemResult(
+            row["InstanceId"],
+            str(row.get("Success", row.get("Code") == "200")).lower() == "true",
+            str(row.get("Code", "")),
+            str(row.get("Message", "")),
+            request_id,
+        )
+        for row in rows
+    ]
