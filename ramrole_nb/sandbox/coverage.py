@@ -644,3 +644,9 @@ def render_markdown(behaviours: Iterable[Behaviour] = BEHAVIOURS) -> str:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("*", "\\*")
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.stdout.write(render_markdown())

@@ -9,6 +9,7 @@ from ramrole_nb.sandbox.openapi import operations
 from ramrole_nb.sandbox.services import ecs, ram, sts
 from ramrole_nb.sandbox.services.oss.registry import oss_operations
 from tests.sandbox.drive import Drive
+from tests.support.files import ROOT
 
 _REGISTER = (ecs, ram, sts)
 
@@ -54,3 +55,8 @@ def test_markdown() -> None:
     assert text.count("\n## ") == len({b.service for b in BEHAVIOURS})
     assert sum(line.startswith("| ") for line in text.splitlines()) == len(BEHAVIOURS) + text.count("\n## ")
     assert all(line.count("|") - line.count("\\|") == 5 for line in text.splitlines() if line.startswith("|"))
+
+
+def test_the_page_is_the_list() -> None:
+    """Made anew by: python -m ramrole_nb.sandbox.coverage > docs/coverage.md."""
+    assert (ROOT / "docs" / "coverage.md").read_text("utf-8") == render_markdown()

@@ -125,9 +125,8 @@ def assume_role(call: Call) -> dict[str, Any]:
     """Give a user, or a session of another role, a session of a role.
 
     The caller's own policies must allow sts:AssumeRole on the role, and its trust policy must name the caller; the
-    session has the role's permissions, at most those of `Policy`. The order of the checks is ours. That a trust
-    policy reads the external id as `sts:ExternalId` follows
-    https://help.aliyun.com/document_detail/2361741.html, named by the SDK's doc-string.
+    session has the role's permissions, at most those of `Policy`. The order of the checks is ours, and so is the key
+    `sts:ExternalId`, by which a trust policy reads the external id.
     """
     arn = _ROLE_ARN.fullmatch(call.get("RoleArn"))
     if arn is None:
