@@ -91,19 +91,7 @@ class Calls:
         if isinstance(failure, (MetadataError, ServiceError)):
             status, request_id = failure.status, getattr(failure, "request_id", "")
         # Raised outside of the except block: the SDK's exception, which holds the whole request, is not kept as context.
-        self.wire.record(
-            product,
-            action,
-            params,
-            status=status,
-            request_id=request_id,
-            started=started,
-            caller=self.caller,
-            error=failure.what if failure else "",
-            check=getattr(self._checking, "on", False),
-        )
-        if failure is not None:
-            raise failure
+        self._ended(product, action, params, status, request_id, started, failure)
         return answer
 
     def oss(self, action: str, params: Mapping[str, Any], run: Callable[[], T]) -> T:
@@ -123,8 +111,22 @@ class Calls:
             if failure is None:
                 raise
             status, request_id = failure.status, failure.request_id
+        self._ended("Oss", action, params, status, request_id, started, failure)
+        return result  # type: ignore[no-any-return]
+
+    def _ended(
+        self,
+        product: str,
+        action: str,
+        params: Mapping[str, Any],
+        status: int,
+        request_id: str,
+        started: float,
+        failure: RamroleError | None,
+    ) -> None:
+        """Record a call, and raise its failure."""
         self.wire.record(
-            "Oss",
+            product,
             action,
             params,
             status=status,
@@ -136,7 +138,6 @@ class Calls:
         )
         if failure is not None:
             raise failure
-        return result  # type: ignore[no-any-return]
 
 
 def _modelled(models: Any, action: str, params: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import BadSignature, Conflict, PartialFailure, RamroleError
-from ..models import Attachment, CallerIdentity, Instance, StsCredentials
+from ..models import Attachment, CallerIdentity, Instance, ItemResult, StsCredentials
 from ..render import html_card
 from .batches import Attachments, held_roles, role_name, trusted_role
 from .calls import Calls
@@ -75,17 +75,8 @@ class BoundInstance(Instance):
             )
         result = Attachments(self.context).checked_attach(name, [self], session_policy)
         if not result.ok:
-            item = result.failed[0]
-            raise Conflict(
-                f"{self.instance_id} did not get the role {name!r}.",
-                code=item.code,
-                message=item.message,
-                request_id=item.request_id,
-                service="Ecs",
-                action="AttachInstanceRamRole",
-                status=200,
-                next_step="look at what is attached: vm.role_name",
-            )
+            what = f"{self.instance_id} did not get the role {name!r}."
+            raise _item_failed(what, "AttachInstanceRamRole", result.failed[0])
         _wait_until(lambda: self._checked_role_name() == name, f"{self.instance_id} to show the role {name}")
         return self
 
@@ -98,17 +89,8 @@ class BoundInstance(Instance):
         if held:
             result = Attachments(self.context).checked_detach([self])
             if not result.ok:
-                item = result.failed[0]
-                raise Conflict(
-                    f"{self.instance_id} still has the role {held!r}, or lost it meanwhile.",
-                    code=item.code,
-                    message=item.message,
-                    request_id=item.request_id,
-                    service="Ecs",
-                    action="DetachInstanceRamRole",
-                    status=200,
-                    next_step="look at what is attached: vm.role_name",
-                )
+                what = f"{self.instance_id} still has the role {held!r}, or lost it meanwhile."
+                raise _item_failed(what, "DetachInstanceRamRole", result.failed[0])
             _wait_until(lambda: not self._checked_role_name(), f"{self.instance_id} to show no role")
         return self
 
@@ -248,6 +230,20 @@ class BoundInstance(Instance):
 
     def _repr_html_(self) -> str:
         return html_card(f"Instance {self.name or self.instance_id}", self._facts())
+
+
+def _item_failed(what: str, action: str, item: ItemResult) -> Conflict:
+    """Return the error of an item that failed in a call that succeeded."""
+    return Conflict(
+        what,
+        code=item.code,
+        message=item.message,
+        request_id=item.request_id,
+        service="Ecs",
+        action=action,
+        status=200,
+        next_step="look at what is attached: vm.role_name",
+    )
 
 
 def _recorder(context: Context) -> Callable[[MetadataStep], None]:
