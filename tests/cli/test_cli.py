@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -504,7 +505,9 @@ def seconds_of_cpu(pid: int) -> float:
 
 def test_log_follow_waits_without_spinning(running: Ramrole) -> None:
     running("sandbox", "reset")  # an empty journal
-    following = running.popen("sandbox", "log", "--follow", "--json")
+    # A shell starts its background jobs with SIGINT ignored, and so then are their children: this one is to hear it.
+    heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    following = running.popen("sandbox", "log", "--follow", "--json", preexec_fn=heard)
     try:
         time.sleep(2.0)
         before = seconds_of_cpu(following.pid)  # starting takes some, the first time most
@@ -515,9 +518,11 @@ def test_log_follow_waits_without_spinning(running: Ramrole) -> None:
             running("on", "web-1", "--", "curl", "-s", f"http://100.100.100.200/latest/meta-data/{path}")
             entry = json.loads(following.stdout.readline())
             assert entry["url"].endswith(path)
-    finally:
         following.send_signal(signal.SIGINT)
         following.communicate(timeout=10)
+    finally:
+        following.kill()
+        following.communicate()
     assert following.returncode == 130
 
 
