@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from ..errors import RamroleError
@@ -10,15 +11,15 @@ from ..render import html_table, text_table
 __all__ = ["ServiceTable"]
 
 
-class ServiceTable:
+class ServiceTable(ABC):
     """Shows the rows of `_rows`. Where the service refuses, the refusal stands in their place: showing never raises."""
 
     _TITLE = ""
     _HEAD: Sequence[str] = ()
     _EMPTY = "nothing yet"
 
-    def _rows(self) -> list[list[str]]:
-        raise NotImplementedError
+    @abstractmethod
+    def _rows(self) -> list[list[str]]: ...
 
     def _read(self) -> tuple[list[list[str]], str]:
         try:

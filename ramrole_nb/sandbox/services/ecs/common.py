@@ -7,6 +7,7 @@ import binascii
 import json
 import re
 import sqlite3
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from ...errors import OpenApiError
@@ -22,6 +23,7 @@ __all__ = [
     "instance_arn",
     "instance_ids",
     "instance_resources",
+    "network_fields",
     "repeated_instance_ids",
     "token_page",
 ]
@@ -171,3 +173,20 @@ def _token_start(token: str) -> int:
             400, "InvalidParameter.NextToken", "The specified parameter NextToken is not valid."
         )
     return int(text)
+
+
+def network_fields(known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields on an instance's network that its descriptions share."""
+    vpc = known["network_type"] == "vpc"
+    return {
+        "VpcAttributes": {
+            "VpcId": known["vpc_id"],
+            "VSwitchId": known["vswitch_id"],
+            "NatIpAddress": "",
+            "PrivateIpAddress": {"IpAddress": [known["private_ip"]] if vpc else []},
+        },
+        "InnerIpAddress": {"IpAddress": [] if vpc else [known["private_ip"]]},
+        "PublicIpAddress": {"IpAddress": [known["public_ip"]] if known["public_ip"] else []},
+        "EipAddress": {"IpAddress": "", "AllocationId": "", "InternetChargeType": ""},
+        "SecurityGroupIds": {"SecurityGroupId": [known["security_group_id"]]},
+    }

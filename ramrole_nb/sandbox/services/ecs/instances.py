@@ -15,7 +15,7 @@ from typing import Any
 from ....policy import Outcome, matches
 from ...errors import OpenApiError
 from ...openapi import Call, operation, read_json
-from .common import REGIONS, check_region, facts, instance_arn, instance_ids
+from .common import REGIONS, check_region, facts, instance_arn, instance_ids, network_fields
 
 _STATUSES = ("Pending", "Running", "Starting", "Stopping", "Stopped")
 
@@ -65,7 +65,6 @@ _HONOURED = (
 
 def _shown(row: sqlite3.Row, *, with_options: bool) -> dict[str, Any]:
     known = facts(row)
-    vpc = known["network_type"] == "vpc"
     shown: dict[str, Any] = {
         "InstanceId": row["instance_id"],
         "InstanceName": known["name"],
@@ -80,16 +79,7 @@ def _shown(row: sqlite3.Row, *, with_options: bool) -> dict[str, Any]:
         "SerialNumber": known["serial_number"],
         "InstanceNetworkType": known["network_type"],
         "CreationTime": known["created"],
-        "VpcAttributes": {
-            "VpcId": known["vpc_id"],
-            "VSwitchId": known["vswitch_id"],
-            "NatIpAddress": "",
-            "PrivateIpAddress": {"IpAddress": [known["private_ip"]] if vpc else []},
-        },
-        "InnerIpAddress": {"IpAddress": [] if vpc else [known["private_ip"]]},
-        "PublicIpAddress": {"IpAddress": [known["public_ip"]] if known["public_ip"] else []},
-        "EipAddress": {"IpAddress": "", "AllocationId": "", "InternetChargeType": ""},
-        "SecurityGroupIds": {"SecurityGroupId": [known["security_group_id"]]},
+        **network_fields(known),
         "NetworkInterfaces": {
             "NetworkInterface": [
                 {

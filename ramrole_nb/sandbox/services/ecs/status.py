@@ -10,7 +10,7 @@ from typing import Any
 
 from ...errors import OpenApiError
 from ...openapi import Call, operation
-from .common import check_region, facts, instance_arn, repeated_instance_ids
+from .common import check_region, facts, instance_arn, network_fields, repeated_instance_ids
 
 # Processors and memory in MiB. Source: https://www.alibabacloud.com/help/en/ecs/user-guide/overview-of-instance-families
 _SIZES = {"ecs.n4.large": (2, 4096), "ecs.c7.large": (2, 4096), "ecs.g7.large": (2, 8192)}
@@ -82,7 +82,6 @@ def describe_instance_attribute(call: Call) -> dict[str, Any]:
     if row is None:
         raise OpenApiError(404, "InvalidInstanceId.NotFound", "The specified InstanceId does not exist.")
     known = facts(row)
-    vpc = known["network_type"] == "vpc"
     cpu, memory = _SIZES.get(known["instance_type"], (2, 4096))
     return {
         "InstanceId": row["instance_id"],
@@ -106,15 +105,6 @@ def describe_instance_attribute(call: Call) -> dict[str, Any]:
         "IoOptimized": "optimized",
         "StoppedMode": "KeepCharging" if known["status"] == "Stopped" else "Not-applicable",
         "EnableJumboFrame": False,
-        "VpcAttributes": {
-            "VpcId": known["vpc_id"],
-            "VSwitchId": known["vswitch_id"],
-            "NatIpAddress": "",
-            "PrivateIpAddress": {"IpAddress": [known["private_ip"]] if vpc else []},
-        },
-        "InnerIpAddress": {"IpAddress": [] if vpc else [known["private_ip"]]},
-        "PublicIpAddress": {"IpAddress": [known["public_ip"]] if known["public_ip"] else []},
-        "EipAddress": {"AllocationId": "", "IpAddress": "", "InternetChargeType": ""},
-        "SecurityGroupIds": {"SecurityGroupId": [known["security_group_id"]]},
+        **network_fields(known),
         "OperationLocks": {"LockReason": []},
     }
