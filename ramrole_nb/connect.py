@@ -202,7 +202,11 @@ def _asker(changes: str, who: str) -> Callable[[Sequence[str]], None]:
 
 
 def _ask(text: str) -> bool | None:
-    """Ask at the terminal or in the notebook; None where there is no one to ask."""
+    """Ask in the panel that was clicked, else at the terminal or in the notebook; None where there is no one to ask."""
+    from .cloud.context import asking
+
+    if (ask := asking.get()) is not None:
+        return ask(text)
     in_notebook = "ipykernel" in sys.modules
     if not in_notebook and not (sys.stdin is not None and sys.stdin.isatty()):
         return None

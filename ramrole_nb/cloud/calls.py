@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import contextvars
 import threading
 import time
 import xml.etree.ElementTree as ET
@@ -17,9 +18,27 @@ from .explain import service_error
 from .sdk import load, make_client, snake
 from .wire import Wire
 
-__all__ = ["Calls"]
+__all__ = ["Calls", "checking", "is_checking"]
 
 T = TypeVar("T")
+
+# Of the context and not of a thread, so that work handed to a pool with its context stays a look-up.
+_checking: contextvars.ContextVar[bool] = contextvars.ContextVar("ramrole_checking", default=False)
+
+
+@contextlib.contextmanager
+def checking() -> Iterator[None]:
+    """Mark the calls made inside, through whatever `Calls`, as look-ups: the wire folds them away."""
+    before = _checking.set(True)
+    try:
+        yield
+    finally:
+        _checking.reset(before)
+
+
+def is_checking() -> bool:
+    """Tell whether a call made now is a look-up."""
+    return _checking.get()
 
 
 class Calls:
@@ -36,17 +55,10 @@ class Calls:
         self.caller = caller
         self._clients: dict[tuple[str, str], tuple[Any, Any]] = {}
         self._lock = threading.Lock()
-        self._checking = threading.local()
 
-    @contextlib.contextmanager
-    def checking(self) -> Iterator[None]:
+    def checking(self) -> contextlib.AbstractContextManager[None]:
         """Mark the calls made inside as look-ups before a change: the wire folds them away."""
-        before = getattr(self._checking, "on", False)
-        self._checking.on = True
-        try:
-            yield
-        finally:
-            self._checking.on = before
+        return checking()
 
     def _client(self, product: str, region_id: str) -> tuple[Any, Any]:
         key = (product, region_id if product != "Ram" else "")
@@ -134,7 +146,7 @@ class Calls:
             started=started,
             caller=self.caller,
             error=failure.what if failure else "",
-            check=getattr(self._checking, "on", False),
+            check=is_checking(),
         )
         if failure is not None:
             raise failure

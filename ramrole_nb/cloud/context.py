@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +15,13 @@ from .calls import Calls
 from .preflight import Need, Preflight
 from .wire import Wire
 
-__all__ = ["Change", "Context"]
+__all__ = ["Change", "Context", "asking"]
+
+#: Who asks the user, where it is not the terminal or the cell: given the question, it returns True, False, or None
+#: where nobody can be asked. A panel sets it for its own job, so that the question appears in the panel.
+asking: contextvars.ContextVar[Callable[[str], bool | None] | None] = contextvars.ContextVar(
+    "ramrole_asking", default=None
+)
 
 
 @dataclass(frozen=True)

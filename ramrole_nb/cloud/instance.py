@@ -14,7 +14,7 @@ from ..errors import BadSignature, Conflict, PartialFailure, RamroleError
 from ..models import Attachment, CallerIdentity, Instance, ItemResult, StsCredentials
 from ..render import html_card
 from .batches import Attachments, held_roles, role_name, trusted_role
-from .calls import Calls
+from .calls import Calls, is_checking
 from .context import Change, Context
 from .credentials import InstanceCredentials, provider_for
 from .metadata import HARDENED, MetadataClient, MetadataStep
@@ -257,6 +257,7 @@ def _recorder(context: Context) -> Callable[[MetadataStep], None]:
             started=time.perf_counter() - step.ms / 1000,
             caller="the instance",
             error="" if step.status == 200 else f"HTTP {step.status}",
+            check=is_checking(),
         )
 
     return record

@@ -5,6 +5,7 @@ Source: https://www.alibabacloud.com/help/en/ecs/developer-reference/api-ecs-201
 
 from __future__ import annotations
 
+import contextvars
 import json
 import re
 import threading
@@ -90,8 +91,17 @@ class Instances(ServiceTable):
         regions = [region_id] if region_id else self._region_ids()
         if len(regions) == 1:
             return self._in_region(regions[0])
+        return self._in_regions(regions)
+
+    def _in_regions(self, regions: Sequence[str], **filters: Any) -> list[BoundInstance]:
+        """Ask several regions at once. Each thread gets this one's context, so that a look-up stays one."""
+        here = contextvars.copy_context
+
+        def ask(item: tuple[contextvars.Context, str]) -> list[BoundInstance]:
+            return item[0].run(self._in_region, item[1], **filters)
+
         with ThreadPoolExecutor(_WORKERS, thread_name_prefix="ramrole-regions") as pool:
-            return [vm for vms in pool.map(self._in_region, regions) for vm in vms]
+            return [vm for vms in pool.map(ask, [(here(), region) for region in regions]) for vm in vms]
 
     def __iter__(self) -> Iterator[BoundInstance]:
         return iter(self.all())
@@ -108,10 +118,7 @@ class Instances(ServiceTable):
         others = [r for r in self._region_ids() if r != self._context.region_id]
         found = self._in_region(self._context.region_id, **filters)
         if not found:
-            with ThreadPoolExecutor(_WORKERS, thread_name_prefix="ramrole-regions") as pool:
-                found = [
-                    vm for vms in pool.map(lambda r: self._in_region(r, **filters), others) for vm in vms
-                ]
+            found = self._in_regions(others, **filters)
         if len(found) == 1:
             return found[0]
         if found:

@@ -118,6 +118,7 @@ class Cloud:
         self._context.preflight.forget()
         forget_every_role()
         self.buckets = Buckets(self._context)
+        self.wire.tell()
         return self
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +15,8 @@ from ..redact import redact
 from ..render import html_table, text_table
 
 __all__ = ["Wire", "WireCall"]
+
+_log = logging.getLogger(__name__)
 
 _HEAD = ("call", "status", "time", "signed by", "decided because")
 
@@ -56,6 +59,29 @@ class Wire:
         self._calls: list[WireCall] = []
         self._lock = threading.Lock()
         self._seq = 0
+        self._listeners: list[Callable[[], object]] = []
+
+    def subscribe(self, listener: Callable[[], object]) -> Callable[[], None]:
+        """Call `listener()` after each call that is no look-up, in the caller's thread; return what ends it."""
+        with self._lock:
+            self._listeners.append(listener)
+
+        def stop() -> None:
+            with self._lock:
+                if listener in self._listeners:
+                    self._listeners.remove(listener)
+
+        return stop
+
+    def tell(self) -> None:
+        """Tell the listeners that something has changed. What one of them raises is logged, and stops nobody."""
+        with self._lock:
+            listeners = list(self._listeners)
+        for listener in listeners:
+            try:
+                listener()
+            except Exception:  # noqa: BLE001 - a panel's trouble is not the caller's
+                _log.exception("a listener of the wire failed")
 
     def record(
         self,
@@ -91,6 +117,8 @@ class Wire:
                 )
             )
             del self._calls[:-_KEEP]
+        if not check:
+            self.tell()
 
     @property
     def mark(self) -> int:
@@ -120,6 +148,7 @@ class Wire:
         """Forget the calls recorded so far."""
         with self._lock:
             self._calls.clear()
+        self.tell()
 
     def __iter__(self) -> Iterator[WireCall]:
         return iter(self.since(explain=True))
