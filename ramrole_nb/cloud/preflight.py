@@ -130,6 +130,19 @@ class Preflight:
         context = {"acs:PrincipalARN": own.identity.arn, **dict(need.context)}
         return evaluate(Request(need.action, need.resource, own.identity.arn, context), own.documents)
 
+    def tell(self, need: Need) -> tuple[str, str, str]:
+        """Say of one need whether the caller has it: a mark and a word, the action, and why."""
+        own = self._caller()
+        if own.identity.type == "Account":
+            return "✓ yes", need.action, "the account itself may do everything"
+        decision = self.decide(need)
+        if decision.outcome is Outcome.ALLOW:
+            return "✓ yes", need.action, decision.because
+        if decision.outcome is Outcome.UNKNOWN or (decision.outcome is Outcome.IMPLICIT_DENY and own.unread):
+            unread = "; ".join(own.unread or [decision.because])
+            return "? cannot tell", need.action, f"could not read {unread}" if own.unread else unread
+        return "✕ missing", need.action, decision.because
+
     def check(self, what: str, needs: Iterable[Need]) -> None:
         """Raise PreflightRefused where a permission is surely missing; note what could not be told."""
         needs = list(needs)
