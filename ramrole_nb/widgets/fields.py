@@ -47,7 +47,10 @@ def note(text: str) -> widgets.HTML:
 
 
 class Checked:
-    """Watches a field: `check(value)` returns what to say of a good value, and raises RamroleError or ValueError for a bad one."""
+    """Watches a field and says whether its value will do.
+
+    `check(value)` returns what to say of a good value, and raises RamroleError or ValueError for a bad one.
+    """
 
     def __init__(self, field: widgets.ValueWidget, check: Callable[[str], str]) -> None:
         self._field, self._check = field, check

@@ -66,8 +66,8 @@ def row(*children: widgets.Widget) -> widgets.HBox:
 class Panel:
     """Base of the panels. A subclass gives `TITLE`, `_controls`, and where it shows something read: `_read`, `_draw`.
 
-    Parameters: `cloud` the session. `model` tells what happens; `box` is the widget. A subclass sets its own fields before it
-    calls `super().__init__`, which builds the controls and begins to read.
+    Parameters: `cloud` the session. `model` tells what happens; `box` is the widget. A subclass sets its own fields
+    before it calls `super().__init__`, which builds the controls and begins to read.
     """
 
     TITLE = ""
@@ -191,7 +191,7 @@ class Panel:
         done: str | Callable[[Any], str] = "",
         show: Callable[[Any], str] | None = None,
     ) -> Job[Any]:
-        """Run an action as this panel's job, and return it. While one runs, a second is ignored: the running one is returned.
+        """Run an action as this panel's job, and return it. While one runs, a second is ignored; the first is returned.
 
         `name` says what is done ("create role R"); `work(ctx)` does it with one public function; `code` the action as
         `ramrole_nb.snippets` knows it, or a function of the result; `done` what the status says in the end; `show`
@@ -319,17 +319,11 @@ class Panel:
 
     def refresh(self) -> Job[Any]:
         """Read anew, in the background."""
-        if type(self)._read is Panel._read:
-            return self._nothing_to_read()
         job: Job[Any] = Job(lambda _: self._look())
         job.name = f"read for {self.TITLE}"
         job.on_change(self._looked)
         self._looking = job
         return job.start()
-
-    def _nothing_to_read(self) -> Job[Any]:
-        self._draw(None)
-        return Job.run(lambda _: None, name="nothing to read")
 
     def _look(self) -> None:
         number = next(self._numbers)

@@ -236,7 +236,8 @@ class RolePanel(Panel):
         if picture.role is None:
             return '<div class="rr-note">No role of this name yet.</div>' if self._name_check.ok else ""
         trusts = "trusts ECS" if picture.role.trusts_ecs else "does not trust ECS: instances cannot have it"
-        return f'<div class="rr-note">Role {escape(picture.role.name)} exists ({escape(picture.role.arn)}) and {trusts}.</div>'
+        told = f"Role {picture.role.name} exists ({picture.role.arn}) and {trusts}."
+        return f'<div class="rr-note">{escape(told)}</div>'
 
     def _body_html(self) -> str:
         shown = self._shown
