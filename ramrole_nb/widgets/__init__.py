@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 """Panels: the library with buttons. Each is a thin layer over public functions, and has an HTML and a plain-text form.
 
     >>> import ramrole_nb as rr
@@ -33,6 +32,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
-=======
-"""The panels, and the small elements they are made of; the only part that imports ipywidgets."""
->>>>>>> elem
