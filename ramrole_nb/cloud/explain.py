@@ -126,6 +126,12 @@ _RULES: dict[str, _Rule] = {
         "this machine's clock is more than 15 minutes off",
         "set the clock (NTP), then try again",
     ),
+    # Source: https://www.alibabacloud.com/help/en/oss/user-guide/0048-00000401
+    "PublicEndpointForbidden": _Rule(
+        InvalidRequest,
+        "a new account may not read or write objects over the public endpoint of a region in the Chinese mainland",
+        "go over the internal endpoint, as the role on an instance in the bucket's region: bucket.using(vm)",
+    ),
     "FileAlreadyExists": _Rule(
         Conflict, "the object exists and overwriting was forbidden", "upload with overwrite=True"
     ),

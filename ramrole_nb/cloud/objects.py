@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
-from ..errors import AccessDenied, BadSignature, InputError, NotFound, nearest
+from ..errors import AccessDenied, BadSignature, InputError, NotFound, RamroleError, nearest
 from ..models import BucketInfo, ObjectInfo, StsCredentials
 from ..render import html_card, html_table, text_table
+from ..render.preview import Preview, bytes_needed, preview
 from .calls import Calls
 from .context import Change, Context
 from .sdk import oss_bucket, oss_service
@@ -35,13 +36,13 @@ T = TypeVar("T")
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 # Expired by the service's clock; or of a sandbox that was put back since, by a terminal.
 _CREDENTIAL_IS_OVER = ("SecurityTokenExpired", "InvalidSecurityToken", "InvalidAccessKeyId")
-_SHOWN_AS = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif"}
-# A picture larger than this would bloat the notebook that shows it.
-_MOST_SHOWN_BYTES = 4 * 1024 * 1024
+# Rows of a listing that a cell shows: a thousand would be slow to draw, and nobody reads them.
+_MOST_ROWS = 100
+_LISTING_HEAD = ("key", "size", "modified", "class")
 
 
 class DownloadedFile(type(Path())):  # type: ignore[misc]
-    """The path of a downloaded, verified file; a notebook shows the picture or the first lines.
+    """The path of a downloaded, verified file; a notebook shows the picture, the first rows or the first lines.
 
     `size` in bytes, `crc64` decimal, `seconds` the transfer took, `verified` what was checked.
     """
@@ -52,34 +53,38 @@ class DownloadedFile(type(Path())):  # type: ignore[misc]
     verified: str = ""
     request_id: str = ""
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+    def preview(self) -> Preview:
+        """Return what can be shown of the file, as HTML and as text: at most 4 MB of picture, or some kilobytes of text."""
         shown = self.relative_to(Path.cwd()) if self.is_relative_to(Path.cwd()) else self
-        text = f"{shown} ({self.size:,} bytes, verified: {self.verified})"
-        bundle: dict[str, Any] = {"text/plain": text}
-        kind = _SHOWN_AS.get(self.suffix.lower())
+        facts = [
+            ("saved as", str(shown)),
+            ("size", f"{self.size:,} bytes"),
+            ("verified", f"{self.verified} (CRC64 {self.crc64})" if self.crc64 else self.verified),
+            ("took", f"{self.seconds:.2f} s"),
+        ]
+        head = b""
         try:
-            if kind and self.size <= _MOST_SHOWN_BYTES:
-                from base64 import b64encode
-                from html import escape
+            if most := bytes_needed(self.name):
+                with self.open("rb") as file:
+                    head = file.read(most)
+        except OSError:  # moved away since: what was there is still told
+            facts.append(("now", "it is no longer there"))
+        return preview(self.name, head, self.size, facts=facts)
 
-                data = b64encode(self.read_bytes()).decode()
-                bundle["text/html"] = (
-                    f'<figure style="margin:0"><img alt="{escape(self.name)}" src="data:{kind};base64,{data}" '
-                    f'style="max-width:100%;height:auto"><figcaption>{escape(text)}</figcaption></figure>'
-                )
-        except OSError:
-            pass  # moved away since: the text still says what was there
-        return bundle
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        found = self.preview()
+        return {"text/plain": found.text, "text/html": found.html}
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Objects and folders below a prefix, in the order of their names."""
+    """Objects and folders below a prefix, in the order of their names; `truncated`: there are more than were asked for."""
 
     bucket: str
     prefix: str
     objects: tuple[ObjectInfo, ...]
     folders: tuple[str, ...]
+    truncated: bool = False
 
     def __iter__(self) -> Iterator[ObjectInfo]:
         return iter(self.objects)
@@ -87,19 +92,43 @@ class Listing:
     def __len__(self) -> int:
         return len(self.objects)
 
-    def _rows(self) -> list[list[str]]:
-        rows = [[folder, "folder", "", ""] for folder in self.folders]
-        return rows + [[o.key, f"{o.size:,} bytes", o.last_modified, o.storage_class] for o in self.objects]
+    @property
+    def where(self) -> str:
+        """What is listed, as `oss://bucket/prefix`."""
+        return f"oss://{self.bucket}/{self.prefix}"
+
+    def counted(self) -> str:
+        """Return in words how much there is, e.g. `2 folders and 1,000 objects, and more`."""
+        parts = [(len(self.folders), "folder"), (len(self.objects), "object")]
+        counted = [f"{number:,} {word}{'s' if number != 1 else ''}" for number, word in parts if number]
+        more = ", and more" if self.truncated else ""
+        return (" and ".join(counted) or "nothing") + more
+
+    def rows(self, most: int | None = None) -> list[list[str]]:
+        """Return the folders and then the objects as (key, size, modified, class), at most `most` of them."""
+        rows = [[folder, "folder", "", ""] for folder in self.folders[:most]]
+        left = None if most is None else most - len(rows)
+        return rows + [
+            [o.key, f"{o.size:,} bytes", o.last_modified, o.storage_class] for o in self.objects[:left]
+        ]
+
+    def _left_out(self) -> str:
+        count = len(self.objects) + len(self.folders)
+        if count <= _MOST_ROWS and not self.truncated:
+            return ""
+        first = f"the first {_MOST_ROWS} rows of " if count > _MOST_ROWS else ""
+        step = "; list(prefix, limit=…) returns more" if self.truncated else ""
+        return f"{first}{self.counted()}{step}"
 
     def __repr__(self) -> str:
-        where = f"oss://{self.bucket}/{self.prefix}"
-        return text_table(["key", "size", "modified", "class"], self._rows()) or f"nothing below {where}"
+        table = text_table(_LISTING_HEAD, self.rows(_MOST_ROWS)) or f"nothing below {self.where}"
+        left_out = self._left_out()
+        return f"{table}\n({left_out})" if left_out else table
 
     def _repr_html_(self) -> str:
-        where = f"oss://{self.bucket}/{self.prefix}"
-        return html_table(
-            ["key", "size", "modified", "class"], self._rows(), title=where, empty="nothing here"
-        )
+        left_out = self._left_out()
+        title = f"{self.where} ({left_out})" if left_out else self.where
+        return html_table(_LISTING_HEAD, self.rows(_MOST_ROWS), title=title, empty="nothing here")
 
 
 class BoundBucket:
@@ -158,9 +187,13 @@ class BoundBucket:
 
     def run(self, action: str, params: Mapping[str, Any], use: Callable[[Any], T]) -> T:
         """Run a call; go once to the region the service names, and renew an expired credential once."""
-        params = {"bucket": self.name, **params}
+
+        def call() -> T:
+            where = {"bucket": self.name, "region_id": self._region, "internal": self._internal}
+            return self._calls.oss(action, {**where, **params}, lambda: use(self.client()))
+
         try:
-            return self._calls.oss(action, params, lambda: use(self.client()))
+            return call()
         except AccessDenied as error:
             endpoint = str(error.access_denied_detail.get("Endpoint", ""))
             found = re.match(r"oss-([a-z0-9-]+?)(?:-internal)?\.aliyuncs\.com", endpoint)
@@ -172,7 +205,7 @@ class BoundBucket:
             if error.code not in _CREDENTIAL_IS_OVER or self._vm is None:
                 raise
             self._vm.provider().refresh()
-        return self._calls.oss(action, params, lambda: use(self.client()))
+        return call()
 
     # -- looking ---------------------------------------------------------------------------------------------
 
@@ -218,8 +251,9 @@ class BoundBucket:
             ]
             folders += page.prefix_list
             token = page.next_continuation_token or ""
-            if not page.is_truncated or not token or len(objects) + len(folders) >= limit:
-                return Listing(self.name, prefix, tuple(objects), tuple(folders))
+            more = bool(page.is_truncated and token)
+            if not more or len(objects) + len(folders) >= limit:
+                return Listing(self.name, prefix, tuple(objects), tuple(folders), more)
 
     def head(self, key: str) -> ObjectInfo:
         """Return an object's metadata (oss:GetObject)."""
@@ -256,15 +290,35 @@ class BoundBucket:
         from .transfer import download
 
         _check_key(key)
-        result = self.run(
-            "GetObject",
-            {"key": key},
-            lambda bucket: download(bucket, key, to, overwrite=overwrite, progress=progress, cancel=cancel),
-        )
+        try:
+            result = self.run(
+                "GetObject",
+                {"key": key},
+                lambda bucket: download(
+                    bucket, key, to, overwrite=overwrite, progress=progress, cancel=cancel
+                ),
+            )
+        except NotFound as error:
+            error.what += self._nearest_key(error, key)
+            raise
         path = DownloadedFile(result.path)
         path.size, path.crc64, path.seconds = result.size, str(result.crc64), result.seconds
         path.verified, path.request_id = result.verified, result.request_id
         return path
+
+    def _nearest_key(self, error: NotFound, key: str) -> str:
+        """Return a hint at a key that is almost this one, where the caller may look around; else an empty text."""
+        if error.code != "NoSuchKey":
+            return ""
+        prefix = key[: key.rfind("/") + 1]
+        keys: list[str] = []
+        for place in dict.fromkeys(
+            (prefix, "")
+        ):  # its folder; then, as a folder's case may be wrong too, all
+            with contextlib.suppress(RamroleError), self._calls.checking():
+                keys += [found.key for found in self.list(place, delimiter="" if not place else "/")]
+        same = [known for known in keys if known.lower() == key.lower()]
+        return f" Did you mean {same[0]!r}?" if same else nearest(key, keys)
 
     def start_download(
         self, key: str, to: str | os.PathLike[str] | None = None, *, overwrite: bool = False
