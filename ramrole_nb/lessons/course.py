@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from .._version import __version__
 from ..cloud.session import Cloud
-from ..errors import InputError, RamroleError, nearest
+from ..errors import InputError, nearest
 from ..render import html_card, text_card
 from .exercise import Exercise
 from .progress import Progress
@@ -164,10 +164,7 @@ class Lesson:
             facts.append(("exercises", "they come with the troubleshooter"))
         elif not self._by_name:
             facts.append(("exercises", "none in this one"))
-        try:
-            known = {name: self._progress.exercise(self.number, name) for name in self._by_name}
-        except RamroleError as error:  # showing never raises
-            return [*facts, ("progress", f"not known: {error.what}")]
+        known = {name: self._progress.exercise(self.number, name) for name in self._by_name}
         solved = sum(1 for row in known.values() if row.get("first_correct"))
         if known:
             facts.append(("progress", f"{solved} of {len(known)} exercises have been solved"))

@@ -36,10 +36,10 @@ from ..errors import (
     CredentialsExpired,
     InputError,
     MetadataError,
-    RamroleError,
     SandboxError,
     ServiceError,
 )
+from ..render import html_card, text_card
 from .looking import Look, OnlyOnInstance, Stop
 from .progress import Progress
 from .shown import CANNOT_TELL, CORRECT, NOT_ATTEMPTED, Hint, Solution, Verdict
@@ -177,17 +177,7 @@ class Exercise(ABC):
         return [("task", self.task), ("last verdict", last), ("then", "check() · hint() · solution()")]
 
     def __repr__(self) -> str:
-        from ..render import text_card
-
-        return text_card(f"Exercise {self._heading}", self._safe_facts())
+        return text_card(f"Exercise {self._heading}", self._facts())
 
     def _repr_html_(self) -> str:
-        from ..render import html_card
-
-        return html_card(f"Exercise {self._heading}", self._safe_facts())
-
-    def _safe_facts(self) -> list[tuple[str, str]]:
-        try:
-            return self._facts()
-        except RamroleError as error:  # showing never raises
-            return [("task", self.task), ("progress", error.what)]
+        return html_card(f"Exercise {self._heading}", self._facts())

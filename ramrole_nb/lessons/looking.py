@@ -162,6 +162,8 @@ class Look:
                 f"This exercise plays on the sandbox's instance {name!r}, and this account has none of that name.",
                 next_step="rr.connect() is a sandbox that has it",
             ) from None
+        except InputError as error:  # several of that name
+            raise self.cannot_tell(error.what, next_step=error.next_step) from None
 
     def vms(self) -> list[BoundInstance]:
         """Return every instance."""

@@ -60,9 +60,7 @@ def reads_only_the_folder(see: Look, name: str) -> None:
     """End the check unless the role's own policies let it list and read the folder, and nothing else."""
     role = see.role(name)
     if role is None:
-        raise see.not_attempted(
-            f"There is no role {name} yet.", next_step="lesson.prepare() makes it, or do q1 first"
-        )
+        raise see.not_attempted(f"There is no role {name} yet.", next_step="do 01.q1 first")
     documents = see.documents(role)
     if not documents:
         raise see.not_attempted(f"{name} holds no policy, so it may do nothing.")
@@ -143,9 +141,6 @@ class OneFolderOnly(Exercise):
         f"rr.policy.read_objects({BUCKET!r}, {FOLDER!r}) writes both. What a role has too much: role.revoke(name).",
     )
     praise = f"{READER} may list and read {FOLDER} of {BUCKET}, and nothing else of what was probed."
-
-    def start(self, setup: Setup) -> None:
-        setup.role(READER)
 
     def look(self, see: Look) -> None:
         reads_only_the_folder(see, READER)

@@ -6,6 +6,7 @@ from typing import Any
 
 from .. import policy
 from ..cloud.session import Cloud
+from ..errors import NoRoleAttached
 from .exercise import Exercise
 from .looking import GUIDED_INSTANCE, Look
 from .n01_create_a_role import BUCKET, FOLDER, READER
@@ -149,7 +150,14 @@ class AfterItsEnd(Exercise):
         fetches = [e for e in _fetches(see, vm.instance_id) if e.get("issued_access_key_id")]
         if not fetches:
             raise see.not_attempted("No program on windows-1 has fetched a credential yet.")
-        served = see.credential(vm).access_key_id
+        try:
+            served = see.credential(vm).access_key_id
+        except NoRoleAttached:
+            raise see.not_yet(
+                "windows-1 has no role now, so there is no fresh credential to fetch.",
+                "a role on windows-1",
+                next_step=f"vm.attach({WINDOWS_ROLE!r})",
+            ) from None
         last = fetches[-1]
         if last["issued_access_key_id"] != served:
             raise see.not_yet(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .. import policy
 from ..cloud.session import Cloud
-from ..errors import NoRoleAttached
+from ..errors import MetadataError, NoRoleAttached
 from .exercise import Exercise
 from .looking import GUIDED_ROLE, Look
 from .n01_create_a_role import BUCKET, FOLDER, READER
@@ -49,6 +49,13 @@ class OnlyThatFolder(Exercise):
                 "windows-1 has no role, so a program there can read nothing at all.",
                 "a role on windows-1",
                 next_step="vm.attach(role)",
+            ) from None
+        except MetadataError as error:
+            if error.status != 200:
+                raise
+            raise see.not_yet(
+                f"windows-1 has {vm.role_name}, but gets no credential of it: {error.reason}",
+                "a trust policy with the service ecs.aliyuncs.com",
             ) from None
         lacking = [key for key in (f"{FOLDER}example.png", f"{FOLDER}notes.txt") if not photos.reads(key)]
         others = ("private/salaries.csv", "reports/2026/sales.csv", "Testfolder/Example.PNG.txt")

@@ -179,14 +179,14 @@ class NothingLeft(Exercise):
         untouched = [e for e in open_entries if e.name == KEPT or e.details.get("role") == KEPT]
         if untouched and len(untouched) < len(open_entries):
             raise see.not_attempted(
-                f"{len(words)} things that you made are still here.", next_step="see them: cloud.created()"
+                f"Still here, of what you made: {len(words)}.", next_step="see them: cloud.created()"
             )
         if not any(e.kind == "role" for e in open_entries):
             raise see.not_yet(
                 "The roles are gone, but something else is left.", *words, next_step="cloud.clean_up()"
             )
         raise see.not_yet(
-            f"{len(words)} things that you made are still here.",
+            f"Still here, of what you made: {len(words)}.",
             *words,
             next_step="cloud.clean_up() may be run again",
         )

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..errors import StateError
+from ..errors import RamroleError
 from ..locks import locked
 
 __all__ = ["FILE_NAME", "Progress"]
@@ -41,7 +41,11 @@ class Progress:
 
     def lesson(self, number: str) -> dict[str, Any]:
         """Return what is known of a lesson: `exercises` and `prepared` (a copy)."""
-        return _lesson_of(self._here(self._read()), number)
+        try:
+            return _lesson_of(self._here(self._read()), number)
+        except RamroleError as error:  # live: the account is not known before the first call
+            self.problem = f"Progress is not known: {error.what}"
+            return _lesson_of({}, number)
 
     def exercise(self, number: str, name: str) -> dict[str, Any]:
         """Return what is known of an exercise: `outcome`, `checks`, `hints`, `first_correct` (a copy)."""
@@ -149,8 +153,8 @@ class Progress:
                 note(lesson)
                 here.setdefault("lessons", {})[number] = lesson
                 _write(path, {"version": _VERSION, **found})
-        except StateError as error:
-            self.problem = error.what
+        except RamroleError as error:
+            self.problem = f"Progress is not noted: {error.what}"
         except OSError as error:
             self.problem = f"Progress cannot be written ({error.strerror}): the last step is not noted."
 

@@ -34,12 +34,17 @@ class Setup:
             _same_world(cloud, known.get("mark", 0)) and cloud.context.ledger.open_entries()
         ):
             self._made = []
+        self._seen: set[str] = set()
+        self._fresh: set[str] = set()  # roles made just now, with all they need
         self.done: list[str] = []
         self.left: list[str] = []
         self.skipped: list[str] = []
 
     def _step(self, name: str, words: str, there: Callable[[], str], make: Callable[[], Any]) -> None:
         """Run one step unless it was made before; `there` says why nothing is to be made (empty: make it)."""
+        if name in self._seen:
+            return  # two exercises begin with it
+        self._seen.add(name)
         if name in self._made:
             self.left.append(f"{words}: set up before")
             return
@@ -66,6 +71,7 @@ class Setup:
             role = roles.create(name, trust=trust, description="Made by a lesson of ramrole_nb")
             for policy in grants:
                 role.grant(policy)
+            self._fresh.add(name)
 
         self._step(
             f"role {name}",
@@ -75,7 +81,9 @@ class Setup:
         )
 
     def grant(self, name: str, policy: str) -> None:
-        """Grant a role that holds no policy at all."""
+        """Grant a role that holds no policy at all (one made just now has what it needs)."""
+        if name in self._fresh:
+            return
         roles = self._cloud.roles
         self._step(
             f"grant {name}",
@@ -146,6 +154,7 @@ def _same_world(cloud: Cloud, mark: Any) -> bool:
 def guided_role(setup: Setup) -> None:
     """Do what the guided path of notebook 01 does."""
     setup.role(GUIDED_ROLE, GUIDED_POLICY, words=f"the role {GUIDED_ROLE} with {GUIDED_POLICY}")
+    setup.grant(GUIDED_ROLE, GUIDED_POLICY)
 
 
 def guided_attachment(setup: Setup) -> None:
