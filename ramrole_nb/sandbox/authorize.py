@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import ipaddress
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +16,9 @@ from .exchange import Exchange, Principal
 from .store import Store
 
 __all__ = ["Authorizer", "Judged", "denied_detail"]
+
+# Of the policies looked at, the journal names so many.
+_MOST_NAMED = 20
 
 # Identity policies are held by one of these. Source:
 # https://help.aliyun.com/en/ram/developer-reference/api-ram-2015-05-01-decodediagnosticmessage
@@ -89,6 +94,19 @@ class Authorizer:
         if decision.outcome is Outcome.UNKNOWN:
             because = f"not modelled: {because}"
         row = decision.matched
+        documents = tuple(documents)
+        digest = ""
+        if row is not None:
+            text = next(
+                (
+                    d.document.source_text
+                    for d in documents
+                    if (d.name, d.type) == (row.policy, row.policy_type)
+                ),
+                "",
+            )
+            digest = _digest(text)
+            ex.documents[digest] = text
         ex.notes.setdefault("decisions", []).append(
             {
                 "action": action,
@@ -98,6 +116,8 @@ class Authorizer:
                 "policy": row.policy if row else "",
                 "policy_type": row.policy_type if row else "",
                 "statement": row.statement if row else None,
+                "document": digest,
+                "looked_at": [f"{named.name} ({named.type})" for named in documents[:_MOST_NAMED]],
             }
         )
         encoded = ""
@@ -154,6 +174,12 @@ class Authorizer:
                     )
                 )
         return found
+
+
+@functools.lru_cache(maxsize=256)
+def _digest(text: str) -> str:
+    """Return what the journal knows a policy's text by."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def policy_text(store: Store, policy_type: str, name: str) -> tuple[str, str]:
