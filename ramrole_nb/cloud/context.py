@@ -37,7 +37,9 @@ class Context:
     """The shared parts of a session.
 
     `confirm` is shown a plan (a line per change) before anything is changed and raises ChangeNotConfirmed to refuse;
-    the sandbox's agrees to everything.
+    the sandbox's agrees to everything. `environment(instance_id)` gives the environment in which a program behaves as on
+    that instance: no proxy, key or profile of this computer is in it (empty: as on this machine). `sandbox` is the
+    sandbox's controls (live: None), for what can only be seen there.
     """
 
     endpoints: Endpoints
@@ -46,7 +48,9 @@ class Context:
     wire: Wire
     ledger: Ledger
     confirm: Callable[[Sequence[str]], None]
+    environment: Callable[[str], dict[str, str]]
     journal: Callable[[str], Any] | None = None
+    sandbox: Any = field(default=None, repr=False)
     tags: dict[str, str] = field(default_factory=dict)
     _preflight: Preflight | None = None
 
