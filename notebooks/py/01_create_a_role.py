@@ -115,13 +115,15 @@ json.loads(rr.policy.SYSTEM_POLICIES["AliyunOSSReadOnlyAccess"].document)
 # of others. You can ask the same evaluator that the sandbox uses. May this role read a picture? May it write one?
 
 # %%
-held = rr.policy.NamedDocument(
-    "AliyunOSSReadOnlyAccess",
-    "System",
-    rr.policy.parse_policy(rr.policy.SYSTEM_POLICIES["AliyunOSSReadOnlyAccess"].document),
-)
+document = rr.policy.SYSTEM_POLICIES["AliyunOSSReadOnlyAccess"].document
+held = rr.policy.NamedDocument("AliyunOSSReadOnlyAccess", "System", rr.policy.parse_policy(document))
 picture = "acs:oss:oss-cn-beijing:123456:sandbox-photos/testfolder/example.png"
-[rr.policy.evaluate(rr.policy.Request(action, picture), [held]).because for action in ("oss:GetObject", "oss:PutObject")]
+
+# %%
+rr.policy.evaluate(rr.policy.Request("oss:GetObject", picture), [held]).because
+
+# %%
+rr.policy.evaluate(rr.policy.Request("oss:PutObject", picture), [held]).because
 
 # %% [markdown]
 # Reading *everything* is more than one program needs. A small policy of your own says one bucket and one folder (**least

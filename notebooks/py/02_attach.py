@@ -103,17 +103,18 @@ with rr.show_error():
 # %% [markdown]
 # ## What goes wrong: the wrong network
 #
-# Only instances in a VPC (a private network) can have a role. `classic-1` is in an older kind of network. Many instances are
-# given a role in one call, and each has its own result; a failed one does not raise an error. So look at each row.
+# Only instances in a VPC (a private network of yours) can have a role. `classic-1` is in an older kind of network. Here the
+# service itself refuses: *answer* and *message* are its own words, and with the *request id* its support finds the call.
 
 # %% tags=["typed"]
-cloud.instances.attach("EcsRamRole", ["classic-1"])
+with rr.show_error():
+    cloud.instances["classic-1"].attach("EcsRamRole")
 
 # %% [markdown]
 # ## On the wire
 #
-# `AttachInstanceRamRole` is the call. Look at *decided because*: two decisions were made for it, and the second is about
-# `ram:PassRole`.
+# The first rows are from `lesson.prepare()`. Then look for `AttachInstanceRamRole`: two decisions were made for it, and the
+# last one, which you see, is about `ram:PassRole`.
 
 # %% tags=["panel"]
 rr.widgets.WirePanel(cloud)
@@ -180,7 +181,7 @@ lesson.q3.check()
 #
 # 1. An instance has one role at most; every program on it can act as that role.
 # 2. Attaching needs `ecs:AttachInstanceRamRole` and `ram:PassRole`, and a role that trusts ECS.
-# 3. A batch succeeds as a whole although single instances fail: read the rows.
+# 3. An instance with a role refuses a second one; so do instances outside a VPC.
 #
 # Ask yourself:
 #

@@ -113,7 +113,7 @@ with rr.show_error():
 # %% [markdown]
 # ### What goes wrong: no role at all
 #
-# `stopped-1` has no role. Nor would it answer: it is switched off.
+# `batch-1` has no role.
 
 # %% tags=["typed"]
 with rr.show_error():
@@ -150,10 +150,14 @@ cloud.wire
 # ## Use it whole: the mixed triple
 #
 # The page's program reads the three values with three calls. Each call looks for itself. If a new credential arrives in
-# between, the program holds parts of two, and the service refuses: the key does not fit the token.
+# between, the program holds parts of two, and the service refuses: the key does not fit the token. Here the sandbox is made
+# to renew its credentials all the time for two seconds, and each way takes triples as fast as it can. In the panel: press
+# **Run the trap**. Look at how many were mixed.
 
 # %% tags=["typed"]
-TRAP
+from ramrole_nb.cloud import trap
+
+trap.mixed_triples(cloud.instances["web-1"])
 
 # %% [markdown]
 # ## Exercises

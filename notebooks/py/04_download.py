@@ -79,7 +79,7 @@ with rr.show_error():
 # %% [markdown]
 # ### What goes wrong: reading is all it may
 #
-# The role may read. OSS says what was missing: look at *message*.
+# The role may read, not write. *message* is what OSS says; *why* is what it means here.
 
 # %% tags=["typed"]
 with rr.show_error():

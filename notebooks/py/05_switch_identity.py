@@ -67,7 +67,7 @@ rr.widgets.InstancesPanel(cloud, role="OneFolder", instances=["web-1"])
 cloud.instances["web-1"].replace_role("OneFolder")
 
 # %% [markdown]
-# Who is the program now? (The card names the role that is attached.)
+# Who is the program now? Look at the ARN, the full name of an identity: the role in it is `OneFolder`.
 
 # %%
 cloud.instances["web-1"].identity()
@@ -81,8 +81,8 @@ program.download("testfolder/example.png", overwrite=True)
 # %% [markdown]
 # ### What goes wrong, as it should
 #
-# The file it has no business with is refused now. Read the card: *ImplicitDeny* means that no statement allows it. (An
-# *ExplicitDeny* would mean that one forbids it.)
+# The file it has no business with is refused now. Look at *why*: no policy allows it. (If a policy forbade it, the card
+# would say that instead.)
 
 # %%
 with rr.show_error():
@@ -195,4 +195,4 @@ lesson.q3.check()
 # <details><summary>Why does a policy for one folder need a condition for listing?</summary>Listing is asked of the bucket, not
 # of the folder; the folder is a parameter of the request, oss:Prefix.</details>
 #
-# Next: [06 Troubleshoot](06_troubleshoot.ipynb), or [07 Clean up](07_clean_up.ipynb)
+# Next: [07 Clean up](07_clean_up.ipynb)

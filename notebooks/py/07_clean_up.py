@@ -62,8 +62,9 @@ with rr.show_error():
     rr.connect(user="operator").roles.create("MadeByOperator").grant("AliyunOSSReadOnlyAccess")
 
 # %% [markdown]
-# And now away with it. Your own policies are read before the first call, so nothing is left half done. The card names what
-# the page's policy forgot: `ram:DetachPolicyFromRole` and `ram:DeleteRole`. (For custom policies, `ram:DeletePolicy` too.)
+# And now away with it. The caller's own policies are read before the first call, so nothing is left half done. The card
+# names what the page's policy forgot first: `ram:DetachPolicyFromRole`. `ram:DeleteRole` is missing too, and so is
+# `ram:DeletePolicy`, which custom policies need.
 
 # %% tags=["typed"]
 with rr.show_error():
