@@ -85,6 +85,7 @@ class Panel:
         self._draw_lock = threading.Lock()
         self._pending: threading.Timer | None = None
         self._closed = False
+        self._quiet = False
         self._clicked: widgets.Button | None = None
         self._answer: bool | None = None
         self._answered = threading.Event()
@@ -190,12 +191,13 @@ class Panel:
         code: Action | Callable[[Any], Action | None] | None = None,
         done: str | Callable[[Any], str] = "",
         show: Callable[[Any], str] | None = None,
+        quiet: bool = False,
     ) -> Job[Any]:
         """Run an action as this panel's job, and return it. While one runs, a second is ignored; the first is returned.
 
         `name` says what is done ("create role R"); `work(ctx)` does it with one public function; `code` the action as
         `ramrole_nb.snippets` knows it, or a function of the result; `done` what the status says in the end; `show`
-        renders the result as HTML (default: as a notebook would).
+        renders the result as HTML (default: as a notebook would); `quiet`: the status says enough, show no result.
         """
         if self._job is not None and self._job.state == "running":
             return self._job
@@ -210,6 +212,7 @@ class Panel:
         self._outcome.value = ""
         self._say(f"{name} …", "working")
         self._enable(False)
+        self._quiet = quiet
         job.on_change(lambda told: self._job_changed(told, code, done, show))
         return job.start()
 
@@ -239,9 +242,10 @@ class Panel:
         if job.exception is not None:
             self._ended_badly(job.exception)
         else:
-            result = job.result
+            result, quiet_result = job.result, self._quiet
             self.model.result = result
-            self._outcome.value = show(result) if show is not None else html_of(result)
+            if not quiet_result:
+                self._outcome.value = show(result) if show is not None else html_of(result)
             said = done(result) if callable(done) else done
             self._say(said or f"{job.name}: done", "done")
             action = code(result) if callable(code) else code
@@ -389,7 +393,9 @@ class Panel:
 
     def text(self) -> str:
         """Return the panel as plain text."""
-        ended = error_text(self.model.error) if self.model.error is not None else text_of(self.model.result)
+        ended = "" if self._quiet else text_of(self.model.result)
+        if self.model.error is not None:
+            ended = error_text(self.model.error)
         lines = [
             text_card(f"{self.TITLE} ({self.cloud.label})", []),
             self._body_text(),

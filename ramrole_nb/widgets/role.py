@@ -47,15 +47,17 @@ class _Picture:
 class RolePanel(Panel):
     """Create and grant a role.
 
-    Parameters: `cloud` the session; `name` and `bucket` fill in the fields. In one line: `cloud.roles.create(name)`,
-    `role.grant(policy)`, `role.revoke(policy)`, `role.set_trust(document)`.
+    Parameters: `cloud` the session; `name`, `policy` and `bucket` fill in the fields. In one line:
+    `cloud.roles.create(name)`, `role.grant(policy)`, `role.revoke(policy)`, `role.set_trust(document)`.
     """
 
     TITLE = "Role"
     FOLLOWS = True
 
-    def __init__(self, cloud: Cloud, name: str = "", *, bucket: str = "") -> None:
-        self._first_name, self._first_bucket = name, bucket
+    def __init__(
+        self, cloud: Cloud, name: str = "", *, policy: str = "AliyunOSSReadOnlyAccess", bucket: str = ""
+    ) -> None:
+        self._first_name, self._first_policy, self._first_bucket = name, policy, bucket
         self._all_policies: tuple[Policy, ...] = ()
         super().__init__(cloud)
 
@@ -70,7 +72,7 @@ class RolePanel(Panel):
         )
         self._trust_check = Checked(self.trust, _trust_said)
         self._role_now = widgets.HTML()
-        self.search = text_field("Find a policy", "OSS")
+        self.search = text_field("Find a policy", self._first_policy)
         self.search.observe(lambda _: self._offer(), names=["value"])
         self.policy = choice("Policy", [])
         self.bucket = text_field("Bucket", self._first_bucket, placeholder="sandbox-photos")
@@ -117,6 +119,7 @@ class RolePanel(Panel):
             lambda _: self.cloud.roles.create(name, trust=trust),
             code=CreateRole(name, _pretty(trust)),
             done=f"role {name} is there",
+            quiet=True,
         )
 
     def save_trust(self) -> Job[Any]:
@@ -128,6 +131,7 @@ class RolePanel(Panel):
             lambda _: self.cloud.roles[name].set_trust(trust),
             code=SetTrust(name, _pretty(trust)),
             done=f"role {name} has this trust policy",
+            quiet=True,
         )
 
     def grant(self) -> Job[Any]:
@@ -142,6 +146,7 @@ class RolePanel(Panel):
             lambda _: self.cloud.roles[name].grant(chosen),
             code=lambda granted: GrantPolicy(name, granted.name, granted.type),
             done=f"role {name} holds {chosen}",
+            quiet=True,
         )
 
     def write_document(self) -> None:
@@ -164,6 +169,7 @@ class RolePanel(Panel):
             lambda _: self.cloud.roles[name].grant(document),
             code=lambda granted: GrantDocument(name, granted.name, _pretty(document)),
             done=lambda granted: f"role {name} holds {granted.name}",
+            quiet=True,
         )
 
     def revoke(self) -> Job[Any]:
@@ -177,6 +183,7 @@ class RolePanel(Panel):
             lambda _: self.cloud.roles[name].revoke(chosen),
             code=RevokePolicy(name, chosen, kind),
             done=f"role {name} no longer holds {chosen}",
+            quiet=True,
         )
 
     # -- what it shows ---------------------------------------------------------------------------------------

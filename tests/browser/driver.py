@@ -21,7 +21,9 @@ _NOT_OURS = ("favicon", "404", "Failed to load resource")
 _OUTER = ".jp-WindowedPanel-outer"
 
 
-def open_notebook(browser: Browser, lab: Lab, name: str, *, width: int = 1400, height: int = 1000) -> NotebookPage:
+def open_notebook(
+    browser: Browser, lab: Lab, name: str, *, width: int = 1400, height: int = 1000
+) -> NotebookPage:
     """Open a notebook of the Lab's folder in JupyterLab, and wait for its kernel."""
     context = browser.new_context(viewport={"width": width, "height": height})
     page = context.new_page()
@@ -31,7 +33,9 @@ def open_notebook(browser: Browser, lab: Lab, name: str, *, width: int = 1400, h
     page.goto(f"{base}/lab/tree/{name}?reset&{token.partition('?')[2]}")
     page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
     # Before the kernel answers, JupyterLab drops what is asked of it.
-    page.locator(".jp-StatusBar-TextItem", has_text="| Idle").first.wait_for(timeout=120_000, state="attached")
+    page.locator(".jp-StatusBar-TextItem", has_text="| Idle").first.wait_for(
+        timeout=120_000, state="attached"
+    )
     return opened
 
 
