@@ -17,6 +17,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -30,13 +31,14 @@ from ..jobs import Job, JobContext
 from ..render import text_card
 from .cells import shown_here
 from .elements import ProgressBar, StatusLine, Tabs
+from .elements._base import STATIC
 from .outcome import error_html, error_text, html_of, text_of
 
 if TYPE_CHECKING:
     from ..cloud.session import Cloud
     from ..snippets import Action
 
-__all__ = ["Panel", "PanelModel", "row"]
+__all__ = ["Panel", "PanelModel", "fold", "row"]
 
 # How long showing a panel waits for its first reading; what comes later is drawn when it comes.
 _FIRST_READING_SECONDS = 5.0
@@ -44,6 +46,8 @@ _FIRST_READING_SECONDS = 5.0
 _SETTLE_SECONDS = {"sandbox": 0.15, "live": 1.0}
 # An action this short ends while the user still looks at its button, so the focus goes back there.
 _FOCUS_SECONDS = 2.0
+
+_STATIC = Path(__file__).parent / "static"
 
 _VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -61,6 +65,30 @@ def row(*children: widgets.Widget) -> widgets.HBox:
     """Return controls side by side, which wrap where it is narrow."""
     layout = widgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="4px 8px", width="100%")
     return widgets.HBox(children, layout=layout)
+
+
+def fold(title: str, *children: widgets.Widget, opened: bool = False) -> widgets.VBox:
+    """Return controls behind a button that shows and hides them: what few need does not stand in everybody's way."""
+    inner = widgets.VBox(children, layout=widgets.Layout(display="" if opened else "none"))
+    inner.add_class("rr-fold")
+    toggle = widgets.Button(layout=widgets.Layout(width="auto", align_self="flex-start"))
+
+    def label() -> None:
+        toggle.description = f"{'Show' if inner.layout.display == 'none' else 'Hide'} {title}"
+
+    def turn(_: object) -> None:
+        inner.layout.display = "" if inner.layout.display == "none" else "none"
+        label()
+
+    label()
+    toggle.on_click(turn)
+    return widgets.VBox([toggle, inner])
+
+
+class _Keeper(StatusLine):
+    """The status line, which brings the panels' style sheet with it."""
+
+    _css = (_STATIC / "panel.css").read_text("utf-8") + (STATIC / "status.css").read_text("utf-8")
 
 
 class Panel:
@@ -91,7 +119,7 @@ class Panel:
         self._answered = threading.Event()
         self._buttons: list[widgets.Button] = []
 
-        self._status = StatusLine(label=f"{self.TITLE} panel")
+        self._status = _Keeper(label=f"{self.TITLE} panel")
         self._bar = ProgressBar(label=self.TITLE)
         self._cancel = widgets.Button(
             description="Cancel", layout=widgets.Layout(display="none", width="auto")
@@ -357,9 +385,10 @@ class Panel:
             self.refresh()
 
     def _update_banner(self) -> None:
+        where, _, rest = self.cloud.label.partition(" ")
         self._banner.value = (
-            f'<div class="rr-panel-head"><strong>{escape(self.TITLE)}</strong> '
-            f'<span class="rr-where">{escape(self.cloud.label)}</span></div>'
+            f'<div class="rr-panel-head"><strong class="rr-panel-title">{escape(self.TITLE)}</strong> '
+            f'<span class="rr-where"><strong>{escape(where)}</strong> {escape(rest)}</span></div>'
         )
 
     # -- code ------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from ..policy import trust_for_service, trusts_service
 from ..render import html_table, text_table
 from ..snippets import CreateRole, GrantDocument, GrantPolicy, RevokePolicy, SetTrust
 from .fields import Checked, choice, heading, text_area, text_field
-from .panel import Panel, row
+from .panel import Panel, fold, row
 
 if TYPE_CHECKING:
     from ..cloud.session import Cloud
@@ -89,23 +89,24 @@ class RolePanel(Panel):
         self._write = self.button("Write the document", self.write_document)
         self._grant_document = self.button("Grant document", self.grant_document, main=True)
         self._revoke = self.button("Revoke policy", self.revoke)
+        self._revoking = row(self.held, self._revoke)
         return (
             row(self.name, self._name_check.said),
             self._role_now,
-            self.trust,
-            self._trust_check.said,
-            row(self._create, self._save_trust),
+            fold("trust policy", self.trust, self._trust_check.said, row(self._save_trust)),
+            row(self._create),
             self._permissions,
             heading("What it may do"),
             self._held,
-            row(self.held, self._revoke),
-            heading("Grant a policy that exists"),
+            self._revoking,
             row(self.search, self.policy, self._grant),
-            heading("Grant a policy of your own, for one bucket"),
-            row(self.bucket, self.prefix, self.access, self._write),
-            self.document,
-            self._document_check.said,
-            row(self._grant_document),
+            fold(
+                "a policy of your own, for one bucket",
+                row(self.bucket, self.prefix, self.access, self._write),
+                self.document,
+                self._document_check.said,
+                row(self._grant_document),
+            ),
         )
 
     # -- actions ---------------------------------------------------------------------------------------------
@@ -221,6 +222,7 @@ class RolePanel(Panel):
         names = [policy.name for policy in picture.held]
         if tuple(names) != tuple(self.held.options):
             self.held.options = names
+        self._revoking.layout.display = "" if names else "none"
         self._offer()
         missing = [line for line in picture.permissions if not line[0].startswith("✓")]
         self._permissions.value = (
