@@ -88,7 +88,8 @@ def fold(title: str, *children: widgets.Widget, opened: bool = False) -> widgets
 class _Keeper(StatusLine):
     """The status line, which brings the panels' style sheet with it."""
 
-    _css = (_STATIC / "panel.css").read_text("utf-8") + (STATIC / "status.css").read_text("utf-8")
+    # anywidget takes a text as well as a path.
+    _css = (_STATIC / "panel.css").read_text("utf-8") + (STATIC / "status.css").read_text("utf-8")  # type: ignore[assignment]
 
 
 class Panel:

@@ -18,7 +18,7 @@ from ..jobs import Job
 from ..policy import trust_for_service, trusts_service
 from ..render import html_table, text_table
 from ..snippets import CreateRole, GrantDocument, GrantPolicy, RevokePolicy, SetTrust
-from .fields import Checked, choice, heading, text_area, text_field
+from .fields import Checked, choice, choose, heading, text_area, text_field
 from .panel import Panel, fold, row
 
 if TYPE_CHECKING:
@@ -220,8 +220,7 @@ class RolePanel(Panel):
         self._role_now.value = self._role_html(picture)
         self._held.value = html_table(_HELD, _held_rows(picture), empty="no policy yet: it may do nothing")
         names = [policy.name for policy in picture.held]
-        if tuple(names) != tuple(self.held.options):
-            self.held.options = names
+        choose(self.held, names)
         self._revoking.layout.display = "" if names else "none"
         self._offer()
         missing = [line for line in picture.permissions if not line[0].startswith("✓")]
@@ -236,10 +235,7 @@ class RolePanel(Panel):
         found = [
             p.name for p in self._all_policies if all(w in f"{p.name} {p.description}".lower() for w in words)
         ]
-        if tuple(found) != tuple(self.policy.options):
-            held = self.policy.value
-            self.policy.options = found
-            self.policy.value = held if held in found else next(iter(found), None)
+        choose(self.policy, found)
 
     def _role_html(self, picture: _Picture) -> str:
         if picture.role is None:
