@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from ..errors import ChangeNotConfirmed, NotFound, RamroleError, ServiceError
 from ..ledger import Entry, plan
@@ -33,16 +34,19 @@ class Step:
     """One thing this user created, and what undoing it does.
 
     `since` is UTC, ISO 8601. `certain` is False where a process ended before it wrote down how the call ended: then it may
-    exist. `why` says why it comes where it comes; `may` whether the caller's own permissions allow undoing it.
+    exist. `why` says why it comes where it comes; `may` whether the caller's own permissions allow undoing it. `details` are
+    what undoing needs (the region of an attachment, the bucket of an object).
     """
 
     id: str
     kind: str
+    name: str
     what: str
     since: str
     certain: bool
     why: str
     may: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,7 @@ class Created:
             for number, step in enumerate(self.steps, 1)
         ]
 
-    HEAD = ("", "undo", "created", "is it there", "why in this order", "may you")
+    HEAD = ("step", "undo", "created", "is it there", "why in this order", "may you")
 
     def __repr__(self) -> str:
         return "\n".join([text_table(self.HEAD, self.rows()) or self.EMPTY, *map(str, self.elsewhere)])
@@ -190,11 +194,13 @@ def created(context: Context) -> Created:
         Step(
             entry.id,
             entry.kind,
+            entry.name,
             describe(entry),
             entry.time,
             entry.certain,
             _WHY.get(entry.kind, "last: how it is undone is not known to this version"),
             may.get(entry.id, ""),
+            dict(entry.details),
         )
         for entry in here
     )

@@ -142,7 +142,18 @@ _RULES: dict[str, _Rule] = {
     ),
 }
 
-_AGAIN = "try again for those that failed"
+# What to do where no rule knows the code.
+_OF_CLASS: dict[type[ServiceError], tuple[str, str]] = {
+    Throttled: ("too many calls in a short time", "wait a few seconds, then try again"),
+    ServerFault: (
+        "the service itself failed; the request was not at fault",
+        "try again in a moment; if it stays, tell the vendor's support the request id",
+    ),
+    BadSignature: ("", "check which credential signs: cloud.identity()"),
+    NotFound: ("", "check the name and the region"),
+    Conflict: ("", "look at what is there now, then decide"),
+    InvalidRequest: ("", "correct what the message names; the vendor's page of the code has more"),
+}
 
 
 def advice(code: str) -> str:
@@ -150,10 +161,10 @@ def advice(code: str) -> str:
     if (rule := _RULES.get(code)) is not None and rule.next_step:
         return rule.next_step
     if code.startswith("Throttling"):
-        return f"wait a minute, then {_AGAIN}"
+        return _OF_CLASS[Throttled][1]
     if code == "Cancelled":
         return "run it again for these"
-    return f"see the message, then {_AGAIN}"
+    return "see the message, then try again for those that failed"
 
 
 _WRONG_ENDPOINT = "must be addressed using the specified endpoint"
@@ -177,6 +188,8 @@ def service_error(
     reason, next_step = rule.reason, rule.next_step
     if code == "AccessDenied" or rule.kind is AccessDenied:
         reason, next_step = _why_denied(reason, next_step, message, detail, extra or {})
+    of_class = _OF_CLASS.get(rule.kind, ("", ""))
+    reason, next_step = reason or of_class[0], next_step or of_class[1]
     error = rule.kind(
         f"{service} refused {action}."
         if rule.kind is AccessDenied

@@ -50,6 +50,10 @@ class Instances(ServiceTable):
                     self._regions = [self._context.region_id]
             return self._regions
 
+    def regions(self) -> list[str]:
+        """Return the ids of the regions that are looked at; without ecs:DescribeRegions the session's alone."""
+        return list(self._region_ids())
+
     def _in_region(self, region_id: str, **filters: Any) -> list[BoundInstance]:
         found: list[BoundInstance] = []
         token: str | None = None

@@ -9,7 +9,7 @@ import ipywidgets as widgets
 
 from ..errors import RamroleError
 
-__all__ = ["Checked", "choice", "heading", "note", "text_area", "text_field"]
+__all__ = ["Checked", "choice", "choose", "heading", "note", "text_area", "text_field"]
 
 _WIDE = {"description_width": "initial"}
 
@@ -32,6 +32,16 @@ def choice(
     """Return a drop-down list with its label."""
     layout = widgets.Layout(width="auto", max_width="100%")
     return widgets.Dropdown(options=options, value=value, description=label, style=_WIDE, layout=layout)
+
+
+def choose(field: widgets.Dropdown, options: Sequence[str] | Sequence[tuple[str, str]]) -> None:
+    """Offer other options; the chosen one stays if it is still there, else the first is chosen."""
+    if tuple(options) == tuple(field.options) and (field.value is not None or not options):
+        return
+    held = field.value
+    values = [option[1] if isinstance(option, tuple) else option for option in options]
+    field.options = options
+    field.value = held if held in values else next(iter(values), None)
 
 
 def heading(text: str) -> widgets.HTML:

@@ -233,7 +233,7 @@ def test_who_is_asked_sees_exactly_what_goes_and_a_no_changes_nothing(cloud: Clo
     assert asked == [cloud.created()]
     assert list(caught.value.plan) == cloud.created()
     assert journal.writes == []
-    assert cloud.clean_up(confirm=lambda plan: bool(plan)).ok
+    assert cloud.clean_up(confirm=bool).ok
     asked.clear()
     assert cloud.clean_up(confirm=no).ok  # nothing to ask about
     assert asked == []

@@ -627,7 +627,7 @@ def test_hardening_of_many_when_the_service_is_down(cloud: Cloud, world: Sandbox
     world.fault("throttling")
     result = cloud.instances.set_hardening(True, vms)
     assert {item.code for item in result.items} == {"Throttling.User"}
-    assert all("wait a minute" in item.next_step for item in result.items)
+    assert all("try again" in item.next_step for item in result.items)
 
 
 def test_hardening_on_and_off(cloud: Cloud) -> None:
