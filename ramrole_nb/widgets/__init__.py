@@ -14,12 +14,22 @@ from typing import TYPE_CHECKING, Any
 from ..errors import nearest
 
 if TYPE_CHECKING:
+    from .code import CodePanel
+    from .lesson import ExercisePanel, LessonPanel
+    from .objects import ObjectsPanel
     from .panel import Panel
     from .role import RolePanel
 
-__all__ = ["Panel", "RolePanel"]
+__all__ = ["CodePanel", "ExercisePanel", "LessonPanel", "ObjectsPanel", "Panel", "RolePanel"]
 
-_HOMES = {"Panel": ".panel", "RolePanel": ".role"}
+_HOMES = {
+    "CodePanel": ".code",
+    "ExercisePanel": ".lesson",
+    "LessonPanel": ".lesson",
+    "ObjectsPanel": ".objects",
+    "Panel": ".panel",
+    "RolePanel": ".role",
+}
 
 
 def __getattr__(name: str) -> Any:
