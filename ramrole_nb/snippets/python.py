@@ -172,12 +172,14 @@ def _ecs(region_id: str) -> str:
 
 
 def _role(role: str) -> str:
-    name = f"    role_name={quoted(role)},\n" if role else ""
+    name = f"        role_name={quoted(role)},\n" if role else ""
     return f"""\
-role_credential = CredentialClient(CredentialConfig(
-    type="ecs_ram_role",
-{name}    disable_imds_v1=True,  # security hardening mode only: no falling back to normal mode
-))"""
+role_credential = CredentialClient(
+    CredentialConfig(
+        type="ecs_ram_role",
+{name}        disable_imds_v1=True,  # security hardening mode only: no falling back to normal mode
+    )
+)"""
 
 
 # -- roles and policies ----------------------------------------------------------------------------------------
