@@ -15,15 +15,31 @@ from ..errors import nearest
 
 if TYPE_CHECKING:
     from .cleanup import CleanUpPanel
+    from .code import CodePanel
     from .instances import InstancesPanel
+    from .lesson import ExercisePanel, LessonPanel
+    from .objects import ObjectsPanel
     from .panel import Panel
     from .role import RolePanel
 
-__all__ = ["CleanUpPanel", "InstancesPanel", "Panel", "RolePanel"]
+__all__ = [
+    "CleanUpPanel",
+    "CodePanel",
+    "ExercisePanel",
+    "InstancesPanel",
+    "LessonPanel",
+    "ObjectsPanel",
+    "Panel",
+    "RolePanel",
+]
 
 _HOMES = {
     "CleanUpPanel": ".cleanup",
+    "CodePanel": ".code",
+    "ExercisePanel": ".lesson",
     "InstancesPanel": ".instances",
+    "LessonPanel": ".lesson",
+    "ObjectsPanel": ".objects",
     "Panel": ".panel",
     "RolePanel": ".role",
 }
