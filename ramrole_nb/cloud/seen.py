@@ -10,11 +10,14 @@ from urllib.parse import urlsplit
 from .context import Context
 from .metadata import HARDENED, NORMAL, MetadataStep
 from .method_run import MethodRequest
+from .wire import WireCall
 
-__all__ = ["NOBODY_SEES", "OURS", "RequestsSeen", "request_of_step"]
+__all__ = ["NOBODY_SEES", "OURS", "RequestsSeen", "request_of_call", "request_of_step"]
 
 OURS = "ramrole_nb"
-NOBODY_SEES = "Live, nobody but the metadata service sees the requests of another program, so none are listed."
+NOBODY_SEES = (
+    "Live, nobody but the metadata service sees the requests of another program, so none are listed."
+)
 
 # The journal gives so many entries at once, at most.
 _PAGE = 1_000
@@ -68,11 +71,17 @@ class RequestsSeen:
         for call in self._context.wire.since(self._mark):
             self._mark = call.seq
             if call.service == "IMDS":
-                method, _, path = call.action.partition(" ")
-                with_token = method == "PUT" or "X-aliyun-ecs-metadata-token" in call.params
-                mode = HARDENED if with_token else NORMAL
-                found.append(MethodRequest(method, f"/latest/{path}", mode, call.status, call.ms, OURS))
+                found.append(request_of_call(call))
         return found
+
+
+def request_of_call(call: WireCall) -> MethodRequest:
+    """Return a metadata request that the wire recorded."""
+    method, _, path = call.action.partition(" ")
+    mode = NORMAL if method == "GET" and not call.params else HARDENED
+    sent = tuple((name, str(value)) for name, value in call.params.items())
+    step = MetadataStep(method, f"/latest/{path}", sent, call.status, "", call.ms)
+    return MethodRequest(method, step.path, mode, call.status, call.ms, OURS, step.curl)
 
 
 def request_of_step(step: MetadataStep) -> MethodRequest:
