@@ -147,8 +147,13 @@ class MethodRun:
         code = "" if self.ran else self.code
         return "\n".join(part for part in (card, rows, code) if part)
 
+    def html(self) -> str:
+        """Return it as a card, with its requests below."""
+        mark = "✕ Refused: " if self.error is not None else ""
+        return html_card(mark + self.method, self.facts()) + self.details_html()
+
     def _repr_html_(self) -> str:
-        return html_card(self.method, self.facts()) + self.details_html()
+        return self.html()
 
     def details_html(self) -> str:
         """Return its requests as a table, and what does the same by hand, folded."""
@@ -171,6 +176,7 @@ class MethodRuns:
 
     runs: tuple[MethodRun, ...]
     note: str = ""
+    opened: bool = False  # whether each one's details are shown without a click
 
     def __iter__(self) -> Iterator[MethodRun]:
         return iter(self.runs)
@@ -186,9 +192,11 @@ class MethodRuns:
         return "\n\n".join([*(part for part in parts if part), *(repr(run) for run in self.runs)])
 
     def _repr_html_(self) -> str:
+        if self.opened:
+            return self.summary_html() + "".join(run.html() for run in self.runs)
         return self.summary_html() + "".join(
             f"<details><summary>{escape(run.method)}: {escape(run.outcome)}, {_count(run)}</summary>"
-            f"{html_card(run.method, run.facts())}{run.details_html()}</details>"
+            f"{run.html()}</details>"
             for run in self.runs
         )
 

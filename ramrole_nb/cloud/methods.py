@@ -49,6 +49,7 @@ __all__ = [
     "PROVIDER",
     "TOOL",
     "by_hand",
+    "check_from_here",
     "compare_modes",
     "fetch_all",
     "fetch_with_cli",
@@ -142,6 +143,7 @@ def fetch_with_provider(vm: BoundInstance, *, mode: str = HARDENED, refresh: boo
 
     A held credential is used without a request.     Raises as `vm.credentials`.
     """
+    check_from_here(vm, mode)
     provider = vm.provider(mode)
     wire = vm.context.wire
     mark, started = wire.mark, time.perf_counter()
@@ -168,7 +170,7 @@ def fetch_all(
     Raises InputError for a bad mode, MetadataUnreachable where the instance's metadata cannot be asked from here,
     Cancelled.
     """
-    _check(vm, mode)
+    check_from_here(vm, mode)
     runs: list[MethodRun] = []
     steps: tuple[tuple[str, Callable[[], MethodRun]], ...] = (
         (TOOL, lambda: _tool(vm, role_name, mode, ctx)),
@@ -193,15 +195,17 @@ def compare_modes(vm: BoundInstance, role_name: str = "") -> MethodRuns:
 
     Raises MetadataUnreachable where the instance's metadata cannot be asked from here.
     """
-    _check(vm, HARDENED)
-    runs = tuple(_metadata(vm, role_name, mode) for mode in MODES)
+    check_from_here(vm, HARDENED)
+    runs = tuple(
+        replace(_metadata(vm, role_name, mode), method=f"{mode.capitalize()} mode") for mode in MODES
+    )
     refused = [run for run in runs if run.error is not None]
     note = "Both modes answer. Normal mode needs no token, so whatever can send a GET from the instance gets the credential."
     if len(refused) == 1 and runs[1].error is not None:
         note = "Only security hardening mode answers: a request without a token is refused."
     elif refused:
         note = "What a mode refused says why, and what to do."
-    return MethodRuns(runs, note)
+    return MethodRuns(runs, note, opened=True)
 
 
 # ---- from here?
@@ -234,12 +238,12 @@ def why_not_from_here(vm: BoundInstance) -> str:
     return ""
 
 
-def by_hand(vm: BoundInstance, role_name: str = "", *, mode: str = HARDENED) -> dict[str, str]:
-    """Return what to run on the instance, by method."""
+def by_hand(role_name: str = "", *, region_id: str = "", mode: str = HARDENED) -> dict[str, str]:
+    """Return what to run on the instance, by method. `role_name` empty: the instance's role is found by itself."""
     return {
         TOOL: _tool_code(role_name, mode),
         METADATA: _curl_lines(role_name, mode),
-        CLI: "\n".join(_cli_lines(role_name, vm.region_id)),
+        CLI: "\n".join(_cli_lines(role_name, region_id)),
     }
 
 
@@ -279,7 +283,8 @@ def _cli_lines(role_name: str, region_id: str) -> list[str]:
 # ---- each of them
 
 
-def _check(vm: BoundInstance, mode: str) -> None:
+def check_from_here(vm: BoundInstance, mode: str = HARDENED) -> None:
+    """Raise MetadataUnreachable where the instance's metadata cannot be asked from here, InputError for a bad mode."""
     if mode not in MODES:
         raise InputError(
             f"There is no mode {mode!r}.{nearest(str(mode), MODES)}",
@@ -289,7 +294,7 @@ def _check(vm: BoundInstance, mode: str) -> None:
         raise MetadataUnreachable(
             f"The metadata service of {vm.name or vm.instance_id} cannot be asked from here.",
             reason=reason,
-            next_step="run this on the instance itself; the code for each method: by_hand(vm)",
+            next_step="run this on the instance itself; the code for each method: by_hand(role)",
         )
 
 
@@ -300,7 +305,7 @@ def _raised(run: MethodRun) -> MethodRun:
 
 
 def _tool(vm: BoundInstance, role_name: str, mode: str, ctx: JobContext | None) -> MethodRun:
-    _check(vm, mode)
+    check_from_here(vm, mode)
     context = vm.context
     told = {
         "role_name": role_name or None,
@@ -335,7 +340,7 @@ def _tool(vm: BoundInstance, role_name: str, mode: str, ctx: JobContext | None) 
 
 
 def _metadata(vm: BoundInstance, role_name: str, mode: str) -> MethodRun:
-    _check(vm, mode)
+    check_from_here(vm, mode)
     client = vm.metadata
     started = time.perf_counter()
     found: StsCredentials | None = None
@@ -352,7 +357,7 @@ def _metadata(vm: BoundInstance, role_name: str, mode: str) -> MethodRun:
 
 
 def _cli(vm: BoundInstance, role_name: str, ctx: JobContext | None) -> MethodRun:
-    _check(vm, HARDENED)
+    check_from_here(vm, HARDENED)
     code = "\n".join(_cli_lines(role_name, vm.region_id))
     environment = vm.context.environment(vm.instance_id)
     program = shutil.which("aliyun", path=environment.get("PATH"))

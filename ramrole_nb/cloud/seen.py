@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,6 +40,7 @@ class RequestsSeen:
         self._context = context
         self._instance_id = instance_id
         self.counts: dict[str, int] = {}
+        self._lock = threading.Lock()
         self._mark = self._end()
 
     def _end(self) -> int:
@@ -48,11 +50,17 @@ class RequestsSeen:
 
     def take(self) -> tuple[MethodRequest, ...]:
         """Return what is new, oldest first."""
-        found = self._from_journal() if self._context.sandbox is not None else self._from_wire()
-        for request in found:
-            if request.is_metadata:
-                self.counts[request.maker] = self.counts.get(request.maker, 0) + 1
-        return tuple(found)
+        with self._lock:
+            found = self._from_journal() if self._context.sandbox is not None else self._from_wire()
+            for request in found:
+                if request.is_metadata:
+                    self.counts[request.maker] = self.counts.get(request.maker, 0) + 1
+            return tuple(found)
+
+    def skip(self) -> None:
+        """Leave out what is new: an experiment's requests are nobody's use."""
+        with self._lock:
+            self._mark = self._end()
 
     def _from_journal(self) -> list[MethodRequest]:
         found: list[MethodRequest] = []

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 from ..errors import nearest
 
 if TYPE_CHECKING:
+    from .credentials import CredentialsPanel
     from .panel import Panel
     from .role import RolePanel
 
-__all__ = ["Panel", "RolePanel"]
+__all__ = ["CredentialsPanel", "Panel", "RolePanel"]
 
-_HOMES = {"Panel": ".panel", "RolePanel": ".role"}
+_HOMES = {"CredentialsPanel": ".credentials", "Panel": ".panel", "RolePanel": ".role"}
 
 
 def __getattr__(name: str) -> Any:
