@@ -20,7 +20,7 @@ from ..cloud.method_run import MaskedCredential, MethodRun, MethodRuns
 from ..cloud.seen import NOBODY_SEES, OURS, RequestsSeen
 from ..cloud.trap import TrapResult, mixed_triples
 from ..errors import InputError, RamroleError, nearest
-from ..jobs import Job
+from ..jobs import Job, JobContext
 from ..models import CallerIdentity
 from ..redact import mask_key_id
 from ..render import html_card, html_table, text_card, text_table
@@ -41,8 +41,8 @@ _LATEST_ROTATION_SECONDS = 1_800.0
 _COUNTED = ("program", "metadata requests")
 _NONE_HELD = "No credential is held yet: get one."
 _TRAP_NOTE = (
-    "The page's sample reads key, secret and token with three getters. Around a rotation the three can be of two credentials, "
-    "and every service refuses such a mixed triple. For two seconds the sandbox rotates every 50 ms, then it is put back."
+    "The page's sample reads key, secret and token with three getters. Around a rotation the three can be of two "
+    "credentials, and every service refuses such a mixed triple. For two seconds the sandbox rotates every 50 ms, then it is put back."
 )
 _TRAP_LIVE = "This can only be seen in the sandbox: a live metadata service cannot be made to rotate."
 
@@ -72,7 +72,7 @@ class CredentialsPanel(Panel):
         self._wanted = instance
         self._seen: tuple[str, RequestsSeen] | None = None
         self._runs: dict[str, MethodRun] = {}
-        self._expired_key = ""
+        self._expired_keys: set[str] = set()
         self._drawing = False
         super().__init__(cloud)
 
@@ -146,7 +146,7 @@ class CredentialsPanel(Panel):
             f"{name} of {self._wanted}",
             lambda _: self._noted(methods.fetch_with_provider(self._vm(), mode=mode, refresh=refresh)),
             code=self._code_of,
-            done=lambda run: f"{run.note}; {_requests(run.metadata_requests)} to the metadata service",
+            done=lambda run: run.note + (f"; {_requests(run.metadata_requests)}" if run.requests else ""),
         )
 
     def who(self) -> Job[Any]:
@@ -175,15 +175,14 @@ class CredentialsPanel(Panel):
 
     def expire(self) -> Job[Any]:
         """Expire every temporary credential at once, in the sandbox: `cloud.sandbox.expire()`."""
-        mode = str(self.mode.value)
 
         def end(_: object) -> str:
             vm = self._vm()
             count = self.cloud.sandbox.expire()
-            self._expired_key = _key_of(vm.provider(mode).held)
+            self._expired_keys = {_key_of(vm.provider(mode).held) for mode in MODES} - {""}
             return (
-                f"{count} temporary credentials were valid and are expired now. The next use is refused and renews it by itself: "
-                "press “Who am I there?”."
+                f"{count} temporary credentials were valid and are expired now. The next use is refused, and renews it by "
+                "itself: press “Who am I there?”."
             )
 
         return self.act(
@@ -225,8 +224,7 @@ class CredentialsPanel(Panel):
             lambda ctx: self._noted(work(ctx)),
             code=self._code_of,
             done=lambda run: (
-                f"{name}: {run.outcome}"
-                + (f", {_requests(run.metadata_requests)} to the metadata service" if run.requests else "")
+                f"{name}: {run.outcome}" + (f", {_requests(run.metadata_requests)}" if run.requests else "")
             ),
         )
 
@@ -242,11 +240,15 @@ class CredentialsPanel(Panel):
 
     def show_trap(self) -> Job[Any]:
         """Measure the mixed triples: `mixed_triples(vm)`. Takes two seconds and can be cancelled."""
-        return self.act(
-            "measure mixed triples",
-            lambda ctx: mixed_triples(self._vm(), ctx=ctx),
-            done=_said_of_trap,
-        )
+
+        def measure(ctx: JobContext) -> TrapResult:
+            try:
+                return mixed_triples(self._vm(), ctx=ctx)
+            finally:
+                if self._seen is not None and self.cloud.context.sandbox is not None:
+                    self._seen[1].skip()
+
+        return self.act("measure mixed triples", measure, done=_said_of_trap)
 
     # -- helpers of the actions --------------------------------------------------------------------------------
 
@@ -350,7 +352,7 @@ class CredentialsPanel(Panel):
         held = picture.held
         if held is None:
             self.countdown.start(0)
-        elif _key_of(held) == self._expired_key:
+        elif _key_of(held) in self._expired_keys:
             self.countdown.start(datetime.now(UTC).timestamp())
         else:
             self.countdown.start(held.expiration.timestamp(), rotates=_rotates(held))
@@ -397,10 +399,11 @@ class CredentialsPanel(Panel):
 
     def _held_facts(self, held: StsCredentials) -> list[tuple[str, str]]:
         facts = [*MaskedCredential.of(held).facts(), ("from", _came_from(held))]
-        if _key_of(held) == self._expired_key:
-            facts.append(
-                ("state", "✕ expired by hand: the services refuse it; the next use fetches a new one")
+        if _key_of(held) in self._expired_keys:
+            again = (
+                "the next use fetches a new one" if held.mode == HARDENED else "press Refresh for a new one"
             )
+            facts.append(("state", f"✕ expired by hand: the services refuse it; {again}"))
         return facts
 
     def _counts_html(self, picture: _Picture) -> str:
@@ -409,7 +412,7 @@ class CredentialsPanel(Panel):
         return html_table(
             _COUNTED,
             _count_rows(picture),
-            title=f"Metadata requests of {picture.vm.name or picture.vm.instance_id} since this panel was opened",
+            title=f"Metadata requests of {picture.vm.name or picture.vm.instance_id} since this panel was opened (the trap's left out)",
             empty="none yet",
         ) + note_html(self._counted_by())
 
@@ -515,7 +518,7 @@ def _run_rows(runs: dict[str, MethodRun]) -> list[list[str]]:
 
 
 def _requests(count: int) -> str:
-    return f"{count or 'no'} request{'' if count == 1 else 's'}"
+    return f"{count} metadata request{'' if count == 1 else 's'}"
 
 
 def _said_of_all(runs: MethodRuns) -> str:
