@@ -62,11 +62,6 @@ class RequestsSeen:
         with self._lock:
             self._mark = self._end()
 
-    def skip(self) -> None:
-        """Leave out what is new: an experiment's requests are nobody's use."""
-        with self._lock:
-            self._mark = self._end()
-
     def _from_journal(self) -> list[MethodRequest]:
         found: list[MethodRequest] = []
         while True:

@@ -42,7 +42,8 @@ _COUNTED = ("program", "metadata requests")
 _NONE_HELD = "No credential is held yet: get one."
 _TRAP_NOTE = (
     "The page's sample reads key, secret and token with three getters. Around a rotation the three can be of two "
-    "credentials, and every service refuses such a mixed triple. For two seconds the sandbox rotates every 50 ms, then it is put back."
+    "credentials, and every service refuses such a mixed triple. For two seconds the sandbox rotates every 50 ms; then "
+    "it is put back."
 )
 _TRAP_LIVE = "This can only be seen in the sandbox: a live metadata service cannot be made to rotate."
 
@@ -412,7 +413,7 @@ class CredentialsPanel(Panel):
         return html_table(
             _COUNTED,
             _count_rows(picture),
-            title=f"Metadata requests of {picture.vm.name or picture.vm.instance_id} since this panel was opened (the trap's left out)",
+            title=f"Metadata requests since this panel was opened (the trap left out): {picture.vm.name or picture.vm.instance_id}",
             empty="none yet",
         ) + note_html(self._counted_by())
 
