@@ -110,7 +110,9 @@ def _sandbox(chosen: Any, user: str | None, region: str, folder: str | os.PathLi
         ledger=ledger,
         confirm=_agree,
         environment=lambda instance_id: child_environment(
-            endpoints.metadata_proxy(instance_id) if instance_id else "", os.environ, ca_file=endpoints.ca_file
+            endpoints.metadata_proxy(instance_id) if instance_id else "",
+            os.environ,
+            ca_file=endpoints.ca_file,
         ),
         journal=admin.journal_of,
         sandbox=admin,

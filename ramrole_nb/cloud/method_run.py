@@ -10,7 +10,7 @@ from html import escape
 from ..errors import RamroleError
 from ..models import StsCredentials
 from ..redact import MASK, mask_key_id, redact
-from ..render import html_table, text_card, text_table
+from ..render import html_card, html_table, text_card, text_table
 
 __all__ = ["MaskedCredential", "MethodRequest", "MethodRun", "MethodRuns"]
 
@@ -20,7 +20,9 @@ _HEAD = ("method", "requests", "key", "valid until", "took", "what it said")
 
 @dataclass(frozen=True)
 class MethodRequest:
-    """One request: `target` as asked for; `mode` of a metadata request; `status` 0: no answer; `ms` its duration;
+    """One request.
+
+    `target` as asked for; `mode` of a metadata request; `status` 0: no answer; `ms` its duration;
     `maker` whose program made it; `curl` the same for a shell on the instance (secrets are variables).
     """
 
@@ -40,7 +42,9 @@ class MethodRequest:
 
 @dataclass(frozen=True)
 class MaskedCredential:
-    """What may be shown of a temporary credential. `access_key_id` keeps its last four characters, so that two can be told
+    """What may be shown of a temporary credential.
+
+    `access_key_id` keeps its last four characters, so that two can be told
     apart; of secret and token nothing is left. Empty or None: the method does not tell.
     """
 
@@ -79,9 +83,9 @@ class MaskedCredential:
 class MethodRun:
     """One run of one method.
 
-    `requests` are the ones seen, oldest first; `credential` is masked (None: there is none to show); `seconds` how long it took;
-    `note` what else is to be said; `code` what does the same on the instance; `ran` False: it could not be run here;
-    `error` why it failed (None: it did not); `identity` the ARN a service told, where one was asked.
+    `requests` are the ones seen, oldest first; `credential` is masked (None: there is none to show); `seconds` how
+    long it took; `note` what else is to be said; `code` what does the same on the instance; `ran` False: it could not
+    be run here; `error` why it failed (None: it did not); `identity` the ARN a service told, where one was asked.
     """
 
     method: str
@@ -106,7 +110,8 @@ class MethodRun:
             return "not run"
         return "failed" if self.error is not None else "got a credential"
 
-    def _facts(self) -> list[tuple[str, str]]:
+    def facts(self) -> list[tuple[str, str]]:
+        """Return labelled facts for a card."""
         facts = [("outcome", self.outcome), ("took", f"{self.seconds:.2f} s" if self.ran else "")]
         if self.credential is not None:
             facts += self.credential.facts()
@@ -122,7 +127,8 @@ class MethodRun:
             for r in self.requests
         ]
 
-    def _row(self) -> list[str]:
+    def row(self) -> list[str]:
+        """Return its line in a table beside others."""
         held = self.credential
         said = self.note if self.error is None else f"✕ {redact(self.error.what)} {self.error.next_step}"
         ends = f"{held.expiration:%H:%M:%S} UTC" if held is not None and held.expiration else "not told"
@@ -136,14 +142,18 @@ class MethodRun:
         ]
 
     def __repr__(self) -> str:
-        card = text_card(self.method, self._facts())
+        card = text_card(self.method, self.facts())
         rows = text_table(_REQUEST_HEAD, self._rows(), widest=76)
-        return f"{card}\n{rows}" if rows else card
+        code = "" if self.ran else self.code
+        return "\n".join(part for part in (card, rows, code) if part)
+
+    def html(self) -> str:
+        """Return it as a card, with its requests below."""
+        mark = "✕ Refused: " if self.error is not None else ""
+        return html_card(mark + self.method, self.facts()) + self.details_html()
 
     def _repr_html_(self) -> str:
-        from ..render import html_card
-
-        return html_card(self.method, self._facts()) + self.details_html()
+        return self.html()
 
     def details_html(self) -> str:
         """Return its requests as a table, and what does the same by hand, folded."""
@@ -166,6 +176,7 @@ class MethodRuns:
 
     runs: tuple[MethodRun, ...]
     note: str = ""
+    opened: bool = False  # whether each one's details are shown without a click
 
     def __iter__(self) -> Iterator[MethodRun]:
         return iter(self.runs)
@@ -177,20 +188,22 @@ class MethodRuns:
         return self.runs[index]
 
     def __repr__(self) -> str:
-        parts = [text_table(_HEAD, [run._row() for run in self.runs]), self.note]
+        parts = [text_table(_HEAD, [run.row() for run in self.runs]), self.note]
         return "\n\n".join([*(part for part in parts if part), *(repr(run) for run in self.runs)])
 
     def _repr_html_(self) -> str:
+        if self.opened:
+            return self.summary_html() + "".join(run.html() for run in self.runs)
         return self.summary_html() + "".join(
             f"<details><summary>{escape(run.method)}: {escape(run.outcome)}, {_count(run)}</summary>"
-            f"{run._repr_html_()}</details>"
+            f"{run.html()}</details>"
             for run in self.runs
         )
 
     def summary_html(self) -> str:
         """Return the table alone."""
         note = f"<p>{escape(self.note)}</p>" if self.note else ""
-        return html_table(_HEAD, [run._row() for run in self.runs], title="Side by side") + note
+        return html_table(_HEAD, [run.row() for run in self.runs], title="Side by side") + note
 
 
 def same_credential(runs: Sequence[MethodRun]) -> str:

@@ -1,9 +1,10 @@
 """The three methods of the vendor's page to get the role's temporary credential, each really run, with its requests.
 
-The Credentials tool (the official SDK, unmodified), the metadata service itself, and the Alibaba Cloud CLI's `EcsRamRole` profile;
-and beside them this package's own provider, which asks only when it must. The tool and the CLI run as programs of their own, as
-on the instance: the SDK reads its environment once, when it is imported, and starts a thread per client that never ends, so in a
-notebook's kernel each run would add one, and an `export` of another day would decide.
+The Credentials tool (the official SDK, unmodified), the metadata service itself, and the Alibaba Cloud CLI's
+`EcsRamRole` profile; and beside them this package's own provider, which asks only when it must. The tool and the CLI
+run as programs of their own, as on the instance: the SDK reads its environment once, when it is imported, and starts
+a thread per client that never ends, so in a notebook's kernel each run would add one, and an `export` of another day
+would decide.
 Source: https://www.alibabacloud.com/help/en/ecs/user-guide/attach-an-instance-ram-role-to-an-ecs-instance
 """
 
@@ -36,7 +37,7 @@ from ..redact import redact
 from .metadata import HARDENED, MODES, NORMAL, MetadataClient
 from .method_run import MaskedCredential, MethodRequest, MethodRun, MethodRuns, same_credential
 from .programs import Ended, run_program
-from .seen import NOBODY_SEES, OURS, RequestsSeen, request_of_step
+from .seen import NOBODY_SEES, OURS, RequestsSeen, request_of_call, request_of_step
 
 if TYPE_CHECKING:
     from .instance import BoundInstance
@@ -48,6 +49,7 @@ __all__ = [
     "PROVIDER",
     "TOOL",
     "by_hand",
+    "check_from_here",
     "compare_modes",
     "fetch_all",
     "fetch_with_cli",
@@ -108,18 +110,17 @@ os._exit(0)  # its scheduler's thread would go on
 def fetch_with_tool(
     vm: BoundInstance, role_name: str = "", *, mode: str = HARDENED, ctx: JobContext | None = None
 ) -> MethodRun:
-    """Method 1: the official Credentials tool (`type="ecs_ram_role"`), `get_credential()` once, in a process of its own.
+    """Method 1: the official Credentials tool (`type="ecs_ram_role"`), `get_credential()` once.
 
-    `role_name` empty: it asks which role there is. `mode` "security hardening" forbids it to fall back to normal mode, "normal"
-    lets it. Raises what the metadata service's refusal means (NoRoleAttached, WrongRoleName, HardenedOnly, TokenRefused,
-    MetadataUnreachable), the tool's own words as the reason, and Cancelled.
+    It runs in a process of its own. `role_name` empty: it asks which role there is. `mode` "security hardening"
+    forbids it to fall back to normal mode, "normal" lets it. Raises what the metadata service's refusal means
+    (NoRoleAttached, WrongRoleName, HardenedOnly, TokenRefused, MetadataUnreachable), the tool's own words as the
+    reason, and Cancelled.
     """
     return _raised(_tool(vm, role_name, mode, ctx))
 
 
-def fetch_with_metadata(
-    vm: BoundInstance, role_name: str = "", *, mode: str = HARDENED, ctx: JobContext | None = None
-) -> MethodRun:
+def fetch_with_metadata(vm: BoundInstance, role_name: str = "", *, mode: str = HARDENED) -> MethodRun:
     """Method 2: the metadata service itself: a token by PUT (not in normal mode), the role's name, its credential.
 
     Raises NoRoleAttached, WrongRoleName, HardenedOnly, TokenRefused, MetadataUnreachable.
@@ -127,37 +128,29 @@ def fetch_with_metadata(
     return _raised(_metadata(vm, role_name, mode))
 
 
-def fetch_with_cli(
-    vm: BoundInstance, role_name: str = "", *, mode: str = HARDENED, ctx: JobContext | None = None
-) -> MethodRun:
+def fetch_with_cli(vm: BoundInstance, role_name: str = "", *, ctx: JobContext | None = None) -> MethodRun:
     """Method 3: the Alibaba Cloud CLI's profile of the kind `EcsRamRole`, with a folder of its own for the profile.
 
-    The CLI does not show the credential; it is asked who it is (sts:GetCallerIdentity). Where it is not installed, the run says
-    so and holds the commands. The CLI always asks for a token first, so `mode` changes nothing. Raises as `fetch_with_tool`.
+    The CLI does not show the credential; it is asked who it is (sts:GetCallerIdentity). Where it is not installed,
+    the run says so and holds the commands. The CLI asks for a token first, whatever the instance is set to. Raises as
+    `fetch_with_tool`.
     """
     return _raised(_cli(vm, role_name, ctx))
 
 
-def fetch_with_provider(
-    vm: BoundInstance, *, mode: str = HARDENED, refresh: bool = False, ctx: JobContext | None = None
-) -> MethodRun:
-    """Beside them: this package's provider, `vm.credentials(mode=…, refresh=…)`. A held credential is used without a request.
+def fetch_with_provider(vm: BoundInstance, *, mode: str = HARDENED, refresh: bool = False) -> MethodRun:
+    """Beside them: this package's provider, `vm.credentials(mode=…, refresh=…)`.
 
-    Raises as `vm.credentials`.
+    A held credential is used without a request.     Raises as `vm.credentials`.
     """
+    check_from_here(vm, mode)
     provider = vm.provider(mode)
     wire = vm.context.wire
     mark, started = wire.mark, time.perf_counter()
     held = provider.held
     found = vm.credentials(mode=mode, refresh=refresh)
     seconds = time.perf_counter() - started
-    requests = tuple(
-        MethodRequest(
-            *call.action.replace(" ", " /latest/", 1).split(" ", 1), mode, call.status, call.ms, OURS
-        )
-        for call in wire.since(mark)
-        if call.service == "IMDS"
-    )
+    requests = tuple(request_of_call(call) for call in wire.since(mark) if call.service == "IMDS")
     again = "the held credential is used again: no request was made"
     if held is not found:
         again = (
@@ -174,9 +167,10 @@ def fetch_all(
 ) -> MethodRuns:
     """Run the three methods one after the other and return them side by side. What fails is in its run's `error`.
 
-    Raises InputError for a bad mode, MetadataUnreachable where the instance's metadata cannot be asked from here, Cancelled.
+    Raises InputError for a bad mode, MetadataUnreachable where the instance's metadata cannot be asked from here,
+    Cancelled.
     """
-    _check(vm, mode)
+    check_from_here(vm, mode)
     runs: list[MethodRun] = []
     steps: tuple[tuple[str, Callable[[], MethodRun]], ...] = (
         (TOOL, lambda: _tool(vm, role_name, mode, ctx)),
@@ -196,20 +190,22 @@ def fetch_all(
     return MethodRuns(tuple(runs), " ".join(note for note in notes if note))
 
 
-def compare_modes(vm: BoundInstance, role_name: str = "", *, ctx: JobContext | None = None) -> MethodRuns:
+def compare_modes(vm: BoundInstance, role_name: str = "") -> MethodRuns:
     """Ask the metadata service in both modes and return both answers; a refusal is in its run's `error`.
 
     Raises MetadataUnreachable where the instance's metadata cannot be asked from here.
     """
-    _check(vm, HARDENED)
-    runs = tuple(_metadata(vm, role_name, mode) for mode in MODES)
+    check_from_here(vm, HARDENED)
+    runs = tuple(
+        replace(_metadata(vm, role_name, mode), method=f"{mode.capitalize()} mode") for mode in MODES
+    )
     refused = [run for run in runs if run.error is not None]
     note = "Both modes answer. Normal mode needs no token, so whatever can send a GET from the instance gets the credential."
     if len(refused) == 1 and runs[1].error is not None:
         note = "Only security hardening mode answers: a request without a token is refused."
     elif refused:
         note = "What a mode refused says why, and what to do."
-    return MethodRuns(runs, note)
+    return MethodRuns(runs, note, opened=True)
 
 
 # ---- from here?
@@ -242,12 +238,12 @@ def why_not_from_here(vm: BoundInstance) -> str:
     return ""
 
 
-def by_hand(vm: BoundInstance, role_name: str = "", *, mode: str = HARDENED) -> dict[str, str]:
-    """Return what to run on the instance, by method."""
+def by_hand(role_name: str = "", *, region_id: str = "", mode: str = HARDENED) -> dict[str, str]:
+    """Return what to run on the instance, by method. `role_name` empty: the instance's role is found by itself."""
     return {
         TOOL: _tool_code(role_name, mode),
         METADATA: _curl_lines(role_name, mode),
-        CLI: "\n".join(_cli_lines(role_name, vm.region_id)),
+        CLI: "\n".join(_cli_lines(role_name, region_id)),
     }
 
 
@@ -287,7 +283,8 @@ def _cli_lines(role_name: str, region_id: str) -> list[str]:
 # ---- each of them
 
 
-def _check(vm: BoundInstance, mode: str) -> None:
+def check_from_here(vm: BoundInstance, mode: str = HARDENED) -> None:
+    """Raise MetadataUnreachable where the instance's metadata cannot be asked from here, InputError for a bad mode."""
     if mode not in MODES:
         raise InputError(
             f"There is no mode {mode!r}.{nearest(str(mode), MODES)}",
@@ -297,7 +294,7 @@ def _check(vm: BoundInstance, mode: str) -> None:
         raise MetadataUnreachable(
             f"The metadata service of {vm.name or vm.instance_id} cannot be asked from here.",
             reason=reason,
-            next_step="run this on the instance itself; the code for each method: by_hand(vm)",
+            next_step="run this on the instance itself; the code for each method: by_hand(role)",
         )
 
 
@@ -308,7 +305,7 @@ def _raised(run: MethodRun) -> MethodRun:
 
 
 def _tool(vm: BoundInstance, role_name: str, mode: str, ctx: JobContext | None) -> MethodRun:
-    _check(vm, mode)
+    check_from_here(vm, mode)
     context = vm.context
     told = {
         "role_name": role_name or None,
@@ -330,7 +327,9 @@ def _tool(vm: BoundInstance, role_name: str, mode: str, ctx: JobContext | None) 
     run = MethodRun(TOOL, requests, None, seconds, code=_tool_code(role_name, mode))
     if not answer.get("key"):
         words = redact(answer.get("error") or ended.err.strip()[-300:] or f"exit code {ended.code}")
-        return replace(run, error=_what_it_means(vm, role_name, mode, f"the Credentials tool says only: {words}"))
+        return replace(
+            run, error=_what_it_means(vm, role_name, mode, f"the Credentials tool says only: {words}")
+        )
     note = "The SDK, unmodified, in a process of its own. It does not tell when the credential ends, and renews it itself."
     found = MaskedCredential(
         answer["key"], role_name=role_name or _role_asked_of(requests), instance_id=vm.instance_id, mode=mode
@@ -341,7 +340,7 @@ def _tool(vm: BoundInstance, role_name: str, mode: str, ctx: JobContext | None) 
 
 
 def _metadata(vm: BoundInstance, role_name: str, mode: str) -> MethodRun:
-    _check(vm, mode)
+    check_from_here(vm, mode)
     client = vm.metadata
     started = time.perf_counter()
     found: StsCredentials | None = None
@@ -354,13 +353,11 @@ def _metadata(vm: BoundInstance, role_name: str, mode: str) -> MethodRun:
     requests = tuple(request_of_step(step) for step in client.steps)
     masked = MaskedCredential.of(found) if found is not None else None
     note = f"{mode.capitalize()} mode, in plain HTTP."
-    return MethodRun(
-        METADATA, requests, masked, seconds, note, _curl_lines(role_name, mode), error=failure
-    )
+    return MethodRun(METADATA, requests, masked, seconds, note, _curl_lines(role_name, mode), error=failure)
 
 
 def _cli(vm: BoundInstance, role_name: str, ctx: JobContext | None) -> MethodRun:
-    _check(vm, HARDENED)
+    check_from_here(vm, HARDENED)
     code = "\n".join(_cli_lines(role_name, vm.region_id))
     environment = vm.context.environment(vm.instance_id)
     program = shutil.which("aliyun", path=environment.get("PATH"))
@@ -450,8 +447,8 @@ def _too_old(said: str) -> str:
     version = (int(found[1]), int(found[2]), int(found[3]))
     if version < _CLI_WITH_TOKEN:
         return (
-            f"This CLI is {_dotted(version)}: too old. Below {_dotted(_CLI_WITH_TOKEN)} it asks for no token, so it fails where "
-            f"only security hardening mode is served. Install {_dotted(CLI_MINIMUM)} or later."
+            f"This CLI is {_dotted(version)}: too old. Below {_dotted(_CLI_WITH_TOKEN)} it asks for no token, so it fails "
+            f"where only security hardening mode is served. Install {_dotted(CLI_MINIMUM)} or later."
         )
     if version < CLI_MINIMUM:
         return (
@@ -486,4 +483,3 @@ def _json_of(text: str) -> dict[str, Any]:
 def _python_path() -> dict[str, str]:
     """Return the variable with which another Python finds the packages that this one finds."""
     return {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-

@@ -1,4 +1,4 @@
-"""Running another program for a credential: cancellable, bounded in time, its secrets neither on its command line nor kept."""
+"""Running another program for a credential: cancellable, bounded in time, no secret on its command line."""
 
 from __future__ import annotations
 
@@ -34,13 +34,14 @@ def run_program(
     timeout: float = 30.0,
     ctx: JobContext | None = None,
 ) -> Ended:
-    """Run a program to its end. `stdin` is what it is given to read: nobody can see that, as they can its command line.
+    """Run a program to its end.
 
-    Raises RamroleError where it cannot be started or takes longer than `timeout` seconds, and Cancelled; it is ended then.
+    `stdin` is what it is given to read: nobody can see that, as they can its command line. Raises RamroleError where
+    it cannot be started or takes longer than `timeout` seconds, and Cancelled; it is ended then.
     """
     started = time.monotonic()
     try:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 - this Python, or the CLI that PATH names
             list(command),
             env=dict(environment),
             stdin=subprocess.PIPE,

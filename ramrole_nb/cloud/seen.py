@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,11 +11,14 @@ from urllib.parse import urlsplit
 from .context import Context
 from .metadata import HARDENED, NORMAL, MetadataStep
 from .method_run import MethodRequest
+from .wire import WireCall
 
-__all__ = ["NOBODY_SEES", "OURS", "RequestsSeen", "request_of_step"]
+__all__ = ["NOBODY_SEES", "OURS", "RequestsSeen", "request_of_call", "request_of_step"]
 
 OURS = "ramrole_nb"
-NOBODY_SEES = "Live, nobody but the metadata service sees the requests of another program, so none are listed."
+NOBODY_SEES = (
+    "Live, nobody but the metadata service sees the requests of another program, so none are listed."
+)
 
 # The journal gives so many entries at once, at most.
 _PAGE = 1_000
@@ -36,6 +40,7 @@ class RequestsSeen:
         self._context = context
         self._instance_id = instance_id
         self.counts: dict[str, int] = {}
+        self._lock = threading.Lock()
         self._mark = self._end()
 
     def _end(self) -> int:
@@ -45,11 +50,17 @@ class RequestsSeen:
 
     def take(self) -> tuple[MethodRequest, ...]:
         """Return what is new, oldest first."""
-        found = self._from_journal() if self._context.sandbox is not None else self._from_wire()
-        for request in found:
-            if request.is_metadata:
-                self.counts[request.maker] = self.counts.get(request.maker, 0) + 1
-        return tuple(found)
+        with self._lock:
+            found = self._from_journal() if self._context.sandbox is not None else self._from_wire()
+            for request in found:
+                if request.is_metadata:
+                    self.counts[request.maker] = self.counts.get(request.maker, 0) + 1
+            return tuple(found)
+
+    def skip(self) -> None:
+        """Leave out what is new: an experiment's requests are nobody's use."""
+        with self._lock:
+            self._mark = self._end()
 
     def _from_journal(self) -> list[MethodRequest]:
         found: list[MethodRequest] = []
@@ -68,11 +79,17 @@ class RequestsSeen:
         for call in self._context.wire.since(self._mark):
             self._mark = call.seq
             if call.service == "IMDS":
-                method, _, path = call.action.partition(" ")
-                with_token = method == "PUT" or "X-aliyun-ecs-metadata-token" in call.params
-                mode = HARDENED if with_token else NORMAL
-                found.append(MethodRequest(method, f"/latest/{path}", mode, call.status, call.ms, OURS))
+                found.append(request_of_call(call))
         return found
+
+
+def request_of_call(call: WireCall) -> MethodRequest:
+    """Return a metadata request that the wire recorded."""
+    method, _, path = call.action.partition(" ")
+    mode = NORMAL if method == "GET" and not call.params else HARDENED
+    sent = tuple((name, str(value)) for name, value in call.params.items())
+    step = MetadataStep(method, f"/latest/{path}", sent, call.status, "", call.ms)
+    return MethodRequest(method, step.path, mode, call.status, call.ms, OURS, step.curl)
 
 
 def request_of_step(step: MetadataStep) -> MethodRequest:

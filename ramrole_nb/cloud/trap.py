@@ -1,13 +1,14 @@
 """The mixed-triple trap, measured: key, secret and token read one by one may be of two credentials.
 
-The page's Python sample reads them with three getters, each of which takes the credential of its own moment. Around a rotation
-such a triple is made of two credentials, and every service refuses it. Here the sandbox is made to rotate very often, so that it
-shows within seconds, and then put back. Sources: https://github.com/aliyun/credentials-go/pull/49,
-https://github.com/aliyun/aliyun-log-python-sdk/pull/273
+The page's Python sample reads them with three getters, each of which takes the credential of its own moment. Around a
+rotation such a triple is made of two credentials, and every service refuses it. Here the sandbox is made to rotate
+very often, so that it shows within seconds, and then put back. Sources:
+https://github.com/aliyun/credentials-go/pull/49, https://github.com/aliyun/aliyun-log-python-sdk/pull/273
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -17,7 +18,7 @@ import threading
 import time
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from ..errors import InputError, RamroleError
 from ..jobs import JobContext
@@ -39,9 +40,11 @@ _GRACE = 10.0  # beyond the time asked for, for its last requests
 
 @dataclass(frozen=True, repr=False)
 class TrapResult:
-    """How many triples were mixed, of how many taken: `ours` this package's provider, `page` the page's three getters, `tool`
-    the same SDK's `get_credential()`. `rotation` and `lifetime` in seconds are what the sandbox was set to for the run, `seconds`
-    how long it ran. A triple counts as mixed when the service refused it (sts:GetCallerIdentity).
+    """How many triples were mixed, of how many taken.
+
+    `ours` this package's provider, `page` the page's three getters, `tool` the same SDK's `get_credential()`.
+    `rotation` and `lifetime` in seconds are what the sandbox was set to for the run, `seconds` how long it ran. A
+    triple counts as mixed when the service refused it (sts:GetCallerIdentity).
     """
 
     ours_mixed: int
@@ -68,23 +71,21 @@ class TrapResult:
         """What the sandbox was set to, in a sentence."""
         return (
             f"For {self.seconds:.1f} s the sandbox served a new credential every {self.rotation * 1000:.0f} ms, valid "
-            f"{self.lifetime / 60:.0f} minutes; now it is as before. The real service rotates about every 5.5 hours, so there a "
-            "program meets this rarely, and then cannot explain it: one call refused, the next one fine."
+            f"{self.lifetime / 60:.0f} minutes; now it is as before. The real service rotates about every 5.5 hours, so "
+            "there a program meets this rarely, and then cannot explain it: one call refused, the next one fine."
         )
 
     @property
     def lesson(self) -> str:
         """What follows, in a sentence."""
         return (
-            "Read the credential once, whole: get_credential() gives key, secret and token of one moment. A mixed triple is refused "
-            "with SignatureDoesNotMatch or InvalidSecurityToken.MismatchWithAccessKey."
+            "Read the credential once, whole: get_credential() gives key, secret and token of one moment. A mixed triple "
+            "is refused with SignatureDoesNotMatch or InvalidSecurityToken.MismatchWithAccessKey."
         )
 
     def __repr__(self) -> str:
         facts = [(way, _share(mixed, total)) for way, mixed, total in self.lines]
-        return text_card(
-            "Mixed triples", [*facts, ("how", self.conditions), ("what to do", self.lesson)]
-        )
+        return text_card("Mixed triples", [*facts, ("how", self.conditions), ("what to do", self.lesson)])
 
     def _repr_html_(self) -> str:
         rows = "".join(
@@ -103,12 +104,13 @@ class TrapResult:
 def mixed_triples(
     vm: BoundInstance, seconds: float = 2.0, *, rotation: float = 0.05, ctx: JobContext | None = None
 ) -> TrapResult:
-    """Measure how often the page's three getters return a mixed triple while credentials rotate, and how often ours does.
+    """Measure how often the page's three getters return a mixed triple while credentials rotate, and ours.
 
-    Needs the sandbox: for `seconds` (0.2 to 3) a new credential is served every `rotation` seconds (0.01 to 1), on all instances;
-    then both knobs are put back, also after an error or a cancel. The measuring is done in a process of its own, which tells
-    nothing but counts. Raises InputError (a live session; values out of range), NoRoleAttached and other MetadataErrors, Cancelled,
-    and what a service refuses for another reason than a mixed triple.
+    Needs the sandbox: for `seconds` (0.2 to 3) a new credential is served every `rotation` seconds (0.01 to 1), on
+    all instances; then both knobs are put back, also after an error or a cancel. The measuring is done in a process
+    of its own, which tells nothing but counts. Raises InputError (a live session; values out of range),
+    NoRoleAttached and other MetadataErrors, Cancelled, and what a service refuses for another reason than a mixed
+    triple.
     """
     _check(vm, seconds, rotation)
     sandbox, context = vm.context.sandbox, vm.context
@@ -175,7 +177,7 @@ class _Measuring:
         self._reader.start()
         self._send(json.dumps(told))
 
-    def __enter__(self) -> _Measuring:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -192,12 +194,10 @@ class _Measuring:
         self._lines.put("")
 
     def _send(self, line: str) -> None:
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(line + "\n")
-            self._process.stdin.flush()
-        except OSError:
-            return  # it has ended: the reader tells
+        with contextlib.suppress(OSError):  # it has ended: the reader tells
+            if self._process.stdin is not None:
+                self._process.stdin.write(line + "\n")
+                self._process.stdin.flush()
 
     def go(self) -> None:
         """Have it begin."""
@@ -218,7 +218,9 @@ class _Measuring:
             found = json.loads(line) if line.startswith("{") else {"error": "it ended without a word"}
             if "error" in found:
                 raise RamroleError(
-                    "Measuring the trap failed.", reason=redact(found["error"]), next_step=found.get("step", "")
+                    "Measuring the trap failed.",
+                    reason=redact(found["error"]),
+                    next_step=found.get("step", ""),
                 )
             counts = {name: int(value) for name, value in found.items() if name not in ("kind", "seconds")}
             if found["kind"] == kind:
@@ -230,7 +232,9 @@ class _Measuring:
                     int(total * 1000),
                     f"{taken} triples taken of each, {counts['page_mixed']} of the page's are mixed",
                 )
-        raise RamroleError("Measuring the trap takes too long.", next_step="try again when this computer is less busy")
+        raise RamroleError(
+            "Measuring the trap takes too long.", next_step="try again when this computer is less busy"
+        )
 
 
 def _share(mixed: int, total: int) -> str:

@@ -1,6 +1,7 @@
-"""The program behind `trap.mixed_triples`: takes triples in three ways and asks the service whether each is one credential's.
+"""The program behind `trap.mixed_triples`: takes triples in three ways and asks the service about each.
 
-It runs as `python -m ramrole_nb.cloud.trap_measure`, reads what it needs from its standard input, and writes counts, nothing else.
+It runs as `python -m ramrole_nb.cloud.trap_measure`, reads what it needs from its standard input, and writes counts,
+nothing else.
 """
 
 from __future__ import annotations
