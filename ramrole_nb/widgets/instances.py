@@ -25,7 +25,7 @@ from ..render import html_table, text_table
 from ..snippets import Action, AttachRole, CleanUp, DetachRole, SetHardening
 from .elements import DataTable
 from .fields import Checked, choice, heading, note, text_area
-from .panel import Panel, row
+from .panel import Panel, fold, row
 
 if TYPE_CHECKING:
     from ..cloud.session import Cloud
@@ -137,8 +137,7 @@ class InstancesPanel(Panel):
             row(self.role, self._attach, self._replace, self._detach),
             self._role_now,
             note(_GAP),
-            self.session_policy,
-            self._policy_check.said,
+            fold("session policy", self.session_policy, self._policy_check.said),
             heading("How the selected instances serve metadata"),
             row(self._harden, self._soften),
         )
