@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -13,7 +14,7 @@ import ipywidgets as widgets
 
 from ..cloud.objects import BoundBucket, Buckets, DownloadedFile, Listing
 from ..cloud.transfer.target import choose_target
-from ..errors import AccessDenied, InputError, RamroleError
+from ..errors import AccessDenied, InputError, RamroleError, ServiceError
 from ..jobs import Job
 from ..render import html_table, text_table
 from ..snippets import Action, DownloadObject, ListObjects
@@ -200,7 +201,7 @@ class ObjectsPanel(Panel):
             work,
             code=lambda _: self._code_of(asked),
             done=lambda listing: f"{listing.where}: {listing.counted()}",
-            show=lambda _: "",  # the table shows it
+            quiet=True,  # the table shows it
         )
 
     def open(self, prefix: str) -> Job[Any]:
@@ -235,9 +236,10 @@ class ObjectsPanel(Panel):
             raise InputError("No bucket is chosen.", next_step="choose one, or type its name")
 
         def work(ctx: JobContext) -> DownloadedFile:
-            return self._bucket(asked).download(
-                key, to, overwrite=overwrite, progress=ctx.progress, cancel=lambda: ctx.cancelled
-            )
+            with _leading_to_a_role(asked.signer):
+                return self._bucket(asked).download(
+                    key, to, overwrite=overwrite, progress=ctx.progress, cancel=lambda: ctx.cancelled
+                )
 
         return self.act(
             f"download oss://{asked.bucket}/{key}",
@@ -326,11 +328,10 @@ class ObjectsPanel(Panel):
     def _list_now(self, asked: _Listed) -> _Listed:
         where = (asked.bucket, asked.signer, asked.prefix, asked.limit)
         try:
-            bucket = self._bucket(asked)
-            listing = bucket.list(asked.prefix, limit=asked.limit)
+            with _leading_to_a_role(asked.signer):
+                bucket = self._bucket(asked)
+                listing = bucket.list(asked.prefix, limit=asked.limit)
         except RamroleError as error:
-            if asked.signer == "" and getattr(error, "code", "") == "PublicEndpointForbidden":
-                error.next_step += "; here: choose the role on an instance under “As”"
             return _Listed(*where, trouble=error)
         return _Listed(*where, listing=listing, endpoint=bucket.endpoint)
 
@@ -361,9 +362,8 @@ class ObjectsPanel(Panel):
         if chosen not in [value for _, value in options]:
             options.append((f"{chosen} (not found)", chosen))
         if options != list(self.signer.options) or self.signer.value != chosen:
-            with self.signer.hold_trait_notifications():
-                self.signer.options = options
-                self.signer.value = chosen
+            self.signer.options = options
+            self.signer.value = chosen
         self._who.value = f'<div class="rr-note">{escape(self._signer_text())}</div>'
 
     def _draw_listed(self, listed: _Listed | None) -> None:
@@ -444,8 +444,6 @@ class ObjectsPanel(Panel):
             return f"{head}\n{_empty_text(None)}"
         if listed.trouble is not None:
             return head if listed.trouble is self.model.error else f"{head}\n{error_text(listed.trouble)}"
-        if listed.listing is self.model.result:  # shown as the result
-            return head
         rows, title = self._few(listed)
         return f"{head}\n{title}\n{text_table(_HEAD, rows) or _empty_text(listed)}"
 
@@ -463,6 +461,17 @@ class ObjectsPanel(Panel):
             button.layout.close()
             button.style.close()
             button.close()
+
+
+@contextlib.contextmanager
+def _leading_to_a_role(signer: str) -> Iterator[None]:
+    """Say in the panel's own terms what helps where a new account's own key is refused over the public endpoint."""
+    try:
+        yield
+    except ServiceError as error:
+        if not signer and error.code == "PublicEndpointForbidden":
+            error.next_step += "; in this panel: choose the role on an instance under “As”"
+        raise
 
 
 def _same_place(one: _Listed, other: _Listed) -> bool:
@@ -505,10 +514,9 @@ def _empty_text(listed: _Listed | None) -> str:
 
 def _step_here(step: str) -> str:
     """Return a next step in the panel's own terms."""
-    steps = {
-        "Use overwrite=True to replace it, or another name with to=…": "Tick “Overwrite an existing file”, or give another name."
-    }
-    return steps.get(step, step)
+    if "overwrite=True" in step:
+        return "Tick “Overwrite an existing file”, or give another name."
+    return step
 
 
 def _shown(path: Path) -> str:
