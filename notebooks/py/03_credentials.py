@@ -33,7 +33,8 @@ lesson.prepare()
 # %% [markdown]
 # ## Fetch it
 #
-# In the panel: press **Fetch credentials**. Watch the countdown to its end.
+# In the panel: press **Get credential**. The line below counts down to its end. The table says how many requests the
+# metadata service got, and who made them.
 
 # %% tags=["panel"]
 rr.widgets.CredentialsPanel(cloud, instance="web-1")
@@ -67,8 +68,8 @@ metadata.credentials()
 # ## Three methods, one service
 #
 # The documentation page names three: the **Credentials tool** (a library by Alibaba Cloud), the metadata service itself,
-# and the command line with a profile of the kind `EcsRamRole`. All three ask the same service. In the panel: **Compare all
-# three**. Typed: look at how many requests each made. Where a program is not installed here, its row says so.
+# and the command line with a profile of the kind `EcsRamRole`. All three ask the same service. In the panel above:
+# **Run all three methods**. Look at *requests*: how many each made. Where a program is not installed here, its row says so.
 
 # %% tags=["typed"]
 from ramrole_nb.cloud import methods
@@ -96,7 +97,8 @@ with rr.show_error():
     cloud.instances["hardened-1"].credentials(mode="normal")
 
 # %% [markdown]
-# In the panel, choose the mode *normal* and press **Fetch credentials**: the same card.
+# In the panel, choose the metadata mode *normal* and press **Get credential**: the same card. **Compare the modes** asks in
+# both.
 
 # %% tags=["panel"]
 rr.widgets.CredentialsPanel(cloud, instance="hardened-1")
@@ -122,8 +124,8 @@ with rr.show_error():
 # %% [markdown]
 # ## It ends
 #
-# In the sandbox you need not wait for six hours. `expire()` ends every temporary credential at once, and tells how many were
-# still valid.
+# In the sandbox you need not wait for six hours. This ends every temporary credential at once. In the panel: **Expire now**.
+# (A real metadata service cannot be told to; in a live session the card says so.)
 
 # %% tags=["typed"]
 with rr.show_error():
@@ -131,7 +133,8 @@ with rr.show_error():
 
 # %% [markdown]
 # The program still holds the old one, and its *Expiration* still lies ahead, so it uses it. OSS refuses
-# (`SecurityTokenExpired`); a fresh one is fetched, and the call is made again. You see only that it works:
+# (`SecurityTokenExpired`); a fresh one is fetched, and the call is made again. You see only that it works.
+# (In a panel: **Who am I there?** uses the credential too, and says what happened.)
 
 # %% tags=["typed"]
 cloud.buckets["sandbox-photos"].using(cloud.instances["web-1"]).head("testfolder/example.png")
@@ -151,8 +154,8 @@ cloud.wire
 #
 # The page's program reads the three values with three calls. Each call looks for itself. If a new credential arrives in
 # between, the program holds parts of two, and the service refuses: the key does not fit the token. Here the sandbox is made
-# to renew its credentials all the time for two seconds, and each way takes triples as fast as it can. In the panel: press
-# **Run the trap**. Look at how many were mixed.
+# to renew its credentials all the time for two seconds, and each way takes triples as fast as it can. In the panel above: **Show the
+# trap**. Look at how many were mixed.
 
 # %% tags=["typed"]
 from ramrole_nb.cloud import trap

@@ -34,7 +34,7 @@ lesson.prepare()
 # %% [markdown]
 # ## Download the picture
 #
-# In the panel: press **List objects**, choose `testfolder/example.png` and press **Download**.
+# In the panel: press **List**, choose `testfolder/example.png` in the table and press **Download**.
 
 # %% tags=["panel"]
 rr.widgets.ObjectsPanel(cloud, bucket="sandbox-photos", instance="web-1", prefix="testfolder/")

@@ -126,8 +126,8 @@ lesson.q3.check()
 # %% [markdown]
 # ## Everything, at last
 #
-# In the panel: press **Clean up**. It shows each step as it is done, and may be pressed again: what failed stays in the
-# ledger, what is gone already is no error.
+# In the panel: press **Clean up**, then **Go ahead**. It may be pressed again: what failed stays in the ledger, what is gone
+# already is no error.
 
 # %% tags=["panel"]
 rr.widgets.CleanUpPanel(cloud)
