@@ -593,10 +593,8 @@ def test_notebook_7_and_voila_show_them_too(browser: Browser, lab: Lab, where: s
         assert found["poor"] == []
         assert found["count"] > 80
         if "dark" in where:
-            assert (
-                page.evaluate("getComputedStyle(document.querySelector('.rr-tab')).color")
-                == "rgb(255, 255, 255)"
-            )
+            style = "getComputedStyle(document.querySelector('.rr-tab'))"
+            assert page.evaluate(f"[{style}.color, {style}.colorScheme]") == ["rgb(255, 255, 255)", "dark"]
     finally:
         context.close()
     assert [
