@@ -77,7 +77,7 @@ class CleanUpPanel(Panel):
 
     @property
     def _shown(self) -> Created:
-        return self._picture or Created(())
+        return Created(()) if self._picture is None else self._picture
 
     def _read(self) -> Created:
         return self.cloud.ledger()
