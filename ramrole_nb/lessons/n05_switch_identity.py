@@ -85,6 +85,7 @@ class OnlyThatFolder(Exercise):
     def solve(self, cloud: Cloud) -> None:
         vm = cloud.instances["windows-1"]
         role = cloud.roles.get("windows-reader") or cloud.roles.create("windows-reader")
+        role.set_trust(policy.trust_for_service("ecs.aliyuncs.com"))
         for held in role.policies():
             role.revoke(held.name)
         role.grant(policy.read_objects("sandbox-photos", "testfolder/"))
