@@ -86,6 +86,11 @@ class Exercise(ABC):
     # -- what a learner calls --------------------------------------------------------------------------------------
 
     @property
+    def cloud(self) -> Cloud:
+        """The session it looks at."""
+        return self._cloud
+
+    @property
     def id(self) -> str:
         """Such as `01.q1`."""
         return f"{self._number}.{self._name}"

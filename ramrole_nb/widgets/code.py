@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 
 from ..redact import redact
-from ..snippets import Action, CodeView, show
+from ..snippets import LANGUAGES, Action, CodeView, show
 from ..snippets.from_calls import actions_from
 from .elements import Tabs
+from .elements._base import redact_code
 from .panel import Panel
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ class CodePanel(Panel):
     def __init__(self, cloud: Cloud) -> None:
         self._followed = 0
         self._at: tuple[int, Action] | None = None
+        self._drawer = 0
         super().__init__(cloud)
 
     # -- controls --------------------------------------------------------------------------------------------
@@ -63,7 +66,8 @@ class CodePanel(Panel):
         return (self._none, self._box)
 
     def _chosen(self, change: Mapping[str, Any]) -> None:
-        self._show(change["new"])
+        if threading.get_ident() != self._drawer:  # else the options are being renewed, and nobody chose
+            self._show(change["new"])
 
     def choose(self, number: int = 0) -> CodeView | None:
         """Show the code of the `number`-th action (0: the newest) and return it; None where there is none."""
@@ -80,8 +84,6 @@ class CodePanel(Panel):
             return
         self._at = found
         view = show(found[1])
-        from ..snippets import LANGUAGES
-
         self.tabs.show({LANGUAGES.get(name, name): text for name, text in view.codes.items()})
         self._say(f"the code of: {_words(found[1])}", "info")
 
@@ -104,8 +106,12 @@ class CodePanel(Panel):
             newest = options[0][1] if options else None
             follow = self.done.value in (None, self._followed) or self.done.value not in dict(picture.actions)
             wanted = newest if follow else self.done.value
-            self.done.options = options
-            self.done.value = wanted
+            self._drawer = threading.get_ident()
+            try:
+                self.done.options = options
+                self.done.value = wanted
+            finally:
+                self._drawer = 0
             self._followed = newest or 0
             self._show(wanted)
 
@@ -118,13 +124,13 @@ class CodePanel(Panel):
         if (view := self.view) is None:
             return f"<p>{escape(_NOTHING)}</p>"
         items = "".join(f"<li>{escape(_words(action))}</li>" for _, action in self._shown.actions)
-        return f"<p>Done, the newest first:</p><ol>{items}</ol>{redact(view._repr_html_())}"
+        return f"<p>Done, the newest first:</p><ol>{items}</ol>{redact_code(view._repr_html_())}"
 
     def _body_text(self) -> str:
         if (view := self.view) is None:
             return _NOTHING
         items = "\n".join(f"  {number}. {_words(action)}" for number, action in self._shown.actions)
-        return f"Done, the newest first:\n{items}\n{redact(view)}"
+        return f"Done, the newest first:\n{items}\n{redact_code(repr(view))}"
 
 
 def _words(action: Action) -> str:
