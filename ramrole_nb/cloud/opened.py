@@ -127,17 +127,18 @@ def _facts(decisions: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, str], ...
 
 
 def _codes(decisions: Sequence[Mapping[str, Any]]) -> tuple[Code, ...]:
-    """Return each policy that decided once, the deciding statements marked."""
-    found: dict[str, tuple[str, str, set[int]]] = {}
+'    """Return each policy that decided once, the deciding statements marked; where nothing allows, the nearest one."""
+    found: dict[tuple[str, str], set[int]] = {}
     for decision in decisions:
-        text, statement = str(decision.get("text", "")), decision.get("statement")
+        text, statement, nearest = str(decision.get("text", "")), decision.get("statement"), decision.get("nearest")
         if text and statement is not None:
             kind, name = decision.get("policy_type", ""), decision.get("policy", "")
-            found.setdefault(text, (f"{name} ({kind})", text, set()))[2].add(int(statement))
-    return tuple(
-        _marked(f"{title}, the deciding statement marked", text, which)
-        for title, text, which in found.values()
-    )
+            title = f"{name} ({kind}), the deciding statement marked"
+            found.setdefault((title, text), set()).add(int(statement))
+        elif text and nearest:
+            title = f"{nearest['policy']} ({nearest['policy_type']}), the nearest statement marked: it does not cover this"
+            found.setdefault((title, text), set()).add(int(nearest["statement"]))
+    return tuple(_marked(title, text, which) for (title, text), which in found.items())
 
 
 def _marked(title: str, document: str, statements: set[int]) -> Code:

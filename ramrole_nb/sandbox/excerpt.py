@@ -31,7 +31,7 @@ _TEXTS = ("application/json", "application/xml", "text/")
 
 
 def answer_noted(ex: Exchange, answer: Answer) -> dict[str, Any]:
-    """Return what the journal says of an answer: `type`, `size` in bytes, the masked beginning as `text`; `whole`: is it all?"""
+    """Return what the journal says of an answer: `type`, `size` in bytes, the masked beginning as `text`, `whole` or not."""
     body = answer.body
     size = body.count if isinstance(body, FileBody) else len(body)
     if ex.method == "HEAD":
