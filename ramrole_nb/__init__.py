@@ -23,14 +23,14 @@ from .connect import connect
 from .redact import redact
 
 if TYPE_CHECKING:
-    from . import policy
+    from . import policy, snippets, widgets
     from .jobs import Job
     from .sandbox import Sandbox
 
-__all__ = ["Job", "Sandbox", "__version__", "connect", "errors", "policy", "redact"]
+__all__ = ["Job", "Sandbox", "__version__", "connect", "errors", "policy", "redact", "snippets", "widgets"]
 
 _HOMES = {"Job": ".jobs", "Sandbox": ".sandbox"}
-_MODULES = ("policy",)
+_MODULES = ("policy", "snippets", "widgets")
 
 
 def __getattr__(name: str) -> Any:

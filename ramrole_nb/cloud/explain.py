@@ -127,6 +127,19 @@ _RULES: dict[str, _Rule] = {
     ),
 }
 
+# What to do where no rule knows the code.
+_OF_CLASS: dict[type[ServiceError], tuple[str, str]] = {
+    Throttled: ("too many calls in a short time", "wait a few seconds, then try again"),
+    ServerFault: (
+        "the service itself failed; the request was not at fault",
+        "try again in a moment; if it stays, tell the vendor's support the request id",
+    ),
+    BadSignature: ("", "check which credential signs: cloud.identity()"),
+    NotFound: ("", "check the name and the region"),
+    Conflict: ("", "look at what is there now, then decide"),
+    InvalidRequest: ("", "correct what the message names; the vendor's page of the code has more"),
+}
+
 _WRONG_ENDPOINT = "must be addressed using the specified endpoint"
 
 
@@ -148,6 +161,8 @@ def service_error(
     reason, next_step = rule.reason, rule.next_step
     if code == "AccessDenied" or rule.kind is AccessDenied:
         reason, next_step = _why_denied(reason, next_step, message, detail, extra or {})
+    of_class = _OF_CLASS.get(rule.kind, ("", ""))
+    reason, next_step = reason or of_class[0], next_step or of_class[1]
     error = rule.kind(
         f"{service} refused {action}."
         if rule.kind is AccessDenied

@@ -9,7 +9,9 @@ from .style import LINE, MUTED, TEXT
 
 __all__ = ["html_card", "html_facts", "text_card", "text_facts"]
 
-_LABEL = f"text-align:left;vertical-align:top;padding:2px 16px 2px 0;font-weight:normal;{MUTED}"
+_LABEL = (
+    f"text-align:left;vertical-align:top;padding:2px 16px 2px 0;font-weight:normal;white-space:nowrap;{MUTED}"
+)
 _VALUE = "text-align:left;padding:2px 0;white-space:normal;overflow-wrap:anywhere"
 
 

@@ -39,7 +39,7 @@ def _this_cell() -> tuple[str, int]:
         return "", 0
     from IPython import get_ipython
 
-    shell: Any = get_ipython()  # type: ignore[no-untyped-call]
+    shell: Any = get_ipython()
     kernel = getattr(shell, "kernel", None)
     if kernel is None:
         return "", 0

@@ -9,7 +9,7 @@ import ipywidgets as widgets
 
 from ..errors import RamroleError
 
-__all__ = ["Checked", "choice", "heading", "note", "text_area", "text_field"]
+__all__ = ["Checked", "choice", "choose", "heading", "note", "text_area", "text_field"]
 
 _WIDE = {"description_width": "initial"}
 
@@ -34,6 +34,16 @@ def choice(
     return widgets.Dropdown(options=options, value=value, description=label, style=_WIDE, layout=layout)
 
 
+def choose(field: widgets.Dropdown, options: Sequence[str] | Sequence[tuple[str, str]]) -> None:
+    """Offer other options; the chosen one stays if it is still there, else the first is chosen."""
+    if tuple(options) == tuple(field.options) and (field.value is not None or not options):
+        return
+    held = field.value
+    values = [option[1] if isinstance(option, tuple) else option for option in options]
+    field.options = options
+    field.value = held if held in values else next(iter(values), None)
+
+
 def heading(text: str) -> widgets.HTML:
     """Return a heading inside a panel."""
     return widgets.HTML(
@@ -47,7 +57,10 @@ def note(text: str) -> widgets.HTML:
 
 
 class Checked:
-    """Watches a field: `check(value)` returns what to say of a good value, and raises RamroleError or ValueError for a bad one."""
+    """Watches a field and says whether its value will do.
+
+    `check(value)` returns what to say of a good value, and raises RamroleError or ValueError for a bad one.
+    """
 
     def __init__(self, field: widgets.ValueWidget, check: Callable[[str], str]) -> None:
         self._field, self._check = field, check

@@ -14,7 +14,7 @@ __all__ = ["error_html", "error_text", "html_of", "text_of"]
 
 _log = logging.getLogger(__name__)
 
-_OUR_FAULT = "A fault of ramrole_nb itself, not of yours. Nothing is known to be lost; look at what changed before you go on."
+_OUR_FAULT = "a fault of ramrole_nb itself, not of yours; look at what changed before you go on"
 
 
 def html_of(value: Any) -> str:

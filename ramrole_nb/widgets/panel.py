@@ -17,6 +17,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -30,13 +31,14 @@ from ..jobs import Job, JobContext
 from ..render import text_card
 from .cells import shown_here
 from .elements import ProgressBar, StatusLine, Tabs
+from .elements._base import STATIC
 from .outcome import error_html, error_text, html_of, text_of
 
 if TYPE_CHECKING:
     from ..cloud.session import Cloud
     from ..snippets import Action
 
-__all__ = ["Panel", "PanelModel", "row"]
+__all__ = ["Panel", "PanelModel", "fold", "row"]
 
 # How long showing a panel waits for its first reading; what comes later is drawn when it comes.
 _FIRST_READING_SECONDS = 5.0
@@ -44,6 +46,8 @@ _FIRST_READING_SECONDS = 5.0
 _SETTLE_SECONDS = {"sandbox": 0.15, "live": 1.0}
 # An action this short ends while the user still looks at its button, so the focus goes back there.
 _FOCUS_SECONDS = 2.0
+
+_STATIC = Path(__file__).parent / "static"
 
 _VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -63,11 +67,36 @@ def row(*children: widgets.Widget) -> widgets.HBox:
     return widgets.HBox(children, layout=layout)
 
 
+def fold(title: str, *children: widgets.Widget, opened: bool = False) -> widgets.VBox:
+    """Return controls behind a button that shows and hides them: what few need does not stand in everybody's way."""
+    inner = widgets.VBox(children, layout=widgets.Layout(display="" if opened else "none"))
+    inner.add_class("rr-fold")
+    toggle = widgets.Button(layout=widgets.Layout(width="auto", align_self="flex-start"))
+
+    def label() -> None:
+        toggle.description = f"{'Show' if inner.layout.display == 'none' else 'Hide'} {title}"
+
+    def turn(_: object) -> None:
+        inner.layout.display = "" if inner.layout.display == "none" else "none"
+        label()
+
+    label()
+    toggle.on_click(turn)
+    return widgets.VBox([toggle, inner])
+
+
+class _Keeper(StatusLine):
+    """The status line, which brings the panels' style sheet with it."""
+
+    # anywidget takes a text as well as a path.
+    _css = (_STATIC / "panel.css").read_text("utf-8") + (STATIC / "status.css").read_text("utf-8")  # type: ignore[assignment]
+
+
 class Panel:
     """Base of the panels. A subclass gives `TITLE`, `_controls`, and where it shows something read: `_read`, `_draw`.
 
-    Parameters: `cloud` the session. `model` tells what happens; `box` is the widget. A subclass sets its own fields before it
-    calls `super().__init__`, which builds the controls and begins to read.
+    Parameters: `cloud` the session. `model` tells what happens; `box` is the widget. A subclass sets its own fields
+    before it calls `super().__init__`, which builds the controls and begins to read.
     """
 
     TITLE = ""
@@ -85,12 +114,13 @@ class Panel:
         self._draw_lock = threading.Lock()
         self._pending: threading.Timer | None = None
         self._closed = False
+        self._quiet = False
         self._clicked: widgets.Button | None = None
         self._answer: bool | None = None
         self._answered = threading.Event()
         self._buttons: list[widgets.Button] = []
 
-        self._status = StatusLine(label=f"{self.TITLE} panel")
+        self._status = _Keeper(label=f"{self.TITLE} panel")
         self._bar = ProgressBar(label=self.TITLE)
         self._cancel = widgets.Button(
             description="Cancel", layout=widgets.Layout(display="none", width="auto")
@@ -190,12 +220,13 @@ class Panel:
         code: Action | Callable[[Any], Action | None] | None = None,
         done: str | Callable[[Any], str] = "",
         show: Callable[[Any], str] | None = None,
+        quiet: bool = False,
     ) -> Job[Any]:
-        """Run an action as this panel's job, and return it. While one runs, a second is ignored: the running one is returned.
+        """Run an action as this panel's job, and return it. While one runs, a second is ignored; the first is returned.
 
         `name` says what is done ("create role R"); `work(ctx)` does it with one public function; `code` the action as
         `ramrole_nb.snippets` knows it, or a function of the result; `done` what the status says in the end; `show`
-        renders the result as HTML (default: as a notebook would).
+        renders the result as HTML (default: as a notebook would); `quiet`: the status says enough, show no result.
         """
         if self._job is not None and self._job.state == "running":
             return self._job
@@ -210,6 +241,7 @@ class Panel:
         self._outcome.value = ""
         self._say(f"{name} …", "working")
         self._enable(False)
+        self._quiet = quiet
         job.on_change(lambda told: self._job_changed(told, code, done, show))
         return job.start()
 
@@ -239,9 +271,10 @@ class Panel:
         if job.exception is not None:
             self._ended_badly(job.exception)
         else:
-            result = job.result
+            result, quiet_result = job.result, self._quiet
             self.model.result = result
-            self._outcome.value = show(result) if show is not None else html_of(result)
+            if not quiet_result:
+                self._outcome.value = show(result) if show is not None else html_of(result)
             said = done(result) if callable(done) else done
             self._say(said or f"{job.name}: done", "done")
             action = code(result) if callable(code) else code
@@ -319,17 +352,11 @@ class Panel:
 
     def refresh(self) -> Job[Any]:
         """Read anew, in the background."""
-        if type(self)._read is Panel._read:
-            return self._nothing_to_read()
         job: Job[Any] = Job(lambda _: self._look())
         job.name = f"read for {self.TITLE}"
         job.on_change(self._looked)
         self._looking = job
         return job.start()
-
-    def _nothing_to_read(self) -> Job[Any]:
-        self._draw(None)
-        return Job.run(lambda _: None, name="nothing to read")
 
     def _look(self) -> None:
         number = next(self._numbers)
@@ -359,9 +386,10 @@ class Panel:
             self.refresh()
 
     def _update_banner(self) -> None:
+        where, _, rest = self.cloud.label.partition(" ")
         self._banner.value = (
-            f'<div class="rr-panel-head"><strong>{escape(self.TITLE)}</strong> '
-            f'<span class="rr-where">{escape(self.cloud.label)}</span></div>'
+            f'<div class="rr-panel-head"><strong class="rr-panel-title">{escape(self.TITLE)}</strong> '
+            f'<span class="rr-where"><strong>{escape(where)}</strong> {escape(rest)}</span></div>'
         )
 
     # -- code ------------------------------------------------------------------------------------------------
@@ -395,7 +423,9 @@ class Panel:
 
     def text(self) -> str:
         """Return the panel as plain text."""
-        ended = error_text(self.model.error) if self.model.error is not None else text_of(self.model.result)
+        ended = "" if self._quiet else text_of(self.model.result)
+        if self.model.error is not None:
+            ended = error_text(self.model.error)
         lines = [
             text_card(f"{self.TITLE} ({self.cloud.label})", []),
             self._body_text(),

@@ -18,8 +18,8 @@ from ..jobs import Job
 from ..policy import trust_for_service, trusts_service
 from ..render import html_table, text_table
 from ..snippets import CreateRole, GrantDocument, GrantPolicy, RevokePolicy, SetTrust
-from .fields import Checked, choice, heading, text_area, text_field
-from .panel import Panel, row
+from .fields import Checked, choice, choose, heading, text_area, text_field
+from .panel import Panel, fold, row
 
 if TYPE_CHECKING:
     from ..cloud.session import Cloud
@@ -47,15 +47,17 @@ class _Picture:
 class RolePanel(Panel):
     """Create and grant a role.
 
-    Parameters: `cloud` the session; `name` and `bucket` fill in the fields. In one line: `cloud.roles.create(name)`,
-    `role.grant(policy)`, `role.revoke(policy)`, `role.set_trust(document)`.
+    Parameters: `cloud` the session; `name`, `policy` and `bucket` fill in the fields. In one line:
+    `cloud.roles.create(name)`, `role.grant(policy)`, `role.revoke(policy)`, `role.set_trust(document)`.
     """
 
     TITLE = "Role"
     FOLLOWS = True
 
-    def __init__(self, cloud: Cloud, name: str = "", *, bucket: str = "") -> None:
-        self._first_name, self._first_bucket = name, bucket
+    def __init__(
+        self, cloud: Cloud, name: str = "", *, policy: str = "AliyunOSSReadOnlyAccess", bucket: str = ""
+    ) -> None:
+        self._first_name, self._first_policy, self._first_bucket = name, policy, bucket
         self._all_policies: tuple[Policy, ...] = ()
         super().__init__(cloud)
 
@@ -70,7 +72,7 @@ class RolePanel(Panel):
         )
         self._trust_check = Checked(self.trust, _trust_said)
         self._role_now = widgets.HTML()
-        self.search = text_field("Find a policy", "OSS")
+        self.search = text_field("Find a policy", self._first_policy)
         self.search.observe(lambda _: self._offer(), names=["value"])
         self.policy = choice("Policy", [])
         self.bucket = text_field("Bucket", self._first_bucket, placeholder="sandbox-photos")
@@ -87,23 +89,24 @@ class RolePanel(Panel):
         self._write = self.button("Write the document", self.write_document)
         self._grant_document = self.button("Grant document", self.grant_document, main=True)
         self._revoke = self.button("Revoke policy", self.revoke)
+        self._revoking = row(self.held, self._revoke)
         return (
             row(self.name, self._name_check.said),
             self._role_now,
-            self.trust,
-            self._trust_check.said,
-            row(self._create, self._save_trust),
+            fold("trust policy", self.trust, self._trust_check.said, row(self._save_trust)),
+            row(self._create),
             self._permissions,
             heading("What it may do"),
             self._held,
-            row(self.held, self._revoke),
-            heading("Grant a policy that exists"),
+            self._revoking,
             row(self.search, self.policy, self._grant),
-            heading("Grant a policy of your own, for one bucket"),
-            row(self.bucket, self.prefix, self.access, self._write),
-            self.document,
-            self._document_check.said,
-            row(self._grant_document),
+            fold(
+                "a policy of your own, for one bucket",
+                row(self.bucket, self.prefix, self.access, self._write),
+                self.document,
+                self._document_check.said,
+                row(self._grant_document),
+            ),
         )
 
     # -- actions ---------------------------------------------------------------------------------------------
@@ -117,6 +120,7 @@ class RolePanel(Panel):
             lambda _: self.cloud.roles.create(name, trust=trust),
             code=CreateRole(name, _pretty(trust)),
             done=f"role {name} is there",
+            quiet=True,
         )
 
     def save_trust(self) -> Job[Any]:
@@ -128,6 +132,7 @@ class RolePanel(Panel):
             lambda _: self.cloud.roles[name].set_trust(trust),
             code=SetTrust(name, _pretty(trust)),
             done=f"role {name} has this trust policy",
+            quiet=True,
         )
 
     def grant(self) -> Job[Any]:
@@ -142,6 +147,7 @@ class RolePanel(Panel):
             lambda _: self.cloud.roles[name].grant(chosen),
             code=lambda granted: GrantPolicy(name, granted.name, granted.type),
             done=f"role {name} holds {chosen}",
+            quiet=True,
         )
 
     def write_document(self) -> None:
@@ -164,6 +170,7 @@ class RolePanel(Panel):
             lambda _: self.cloud.roles[name].grant(document),
             code=lambda granted: GrantDocument(name, granted.name, _pretty(document)),
             done=lambda granted: f"role {name} holds {granted.name}",
+            quiet=True,
         )
 
     def revoke(self) -> Job[Any]:
@@ -177,6 +184,7 @@ class RolePanel(Panel):
             lambda _: self.cloud.roles[name].revoke(chosen),
             code=RevokePolicy(name, chosen, kind),
             done=f"role {name} no longer holds {chosen}",
+            quiet=True,
         )
 
     # -- what it shows ---------------------------------------------------------------------------------------
@@ -212,8 +220,8 @@ class RolePanel(Panel):
         self._role_now.value = self._role_html(picture)
         self._held.value = html_table(_HELD, _held_rows(picture), empty="no policy yet: it may do nothing")
         names = [policy.name for policy in picture.held]
-        if tuple(names) != tuple(self.held.options):
-            self.held.options = names
+        choose(self.held, names)
+        self._revoking.layout.display = "" if names else "none"
         self._offer()
         missing = [line for line in picture.permissions if not line[0].startswith("✓")]
         self._permissions.value = (
@@ -227,16 +235,14 @@ class RolePanel(Panel):
         found = [
             p.name for p in self._all_policies if all(w in f"{p.name} {p.description}".lower() for w in words)
         ]
-        if tuple(found) != tuple(self.policy.options):
-            held = self.policy.value
-            self.policy.options = found
-            self.policy.value = held if held in found else next(iter(found), None)
+        choose(self.policy, found)
 
     def _role_html(self, picture: _Picture) -> str:
         if picture.role is None:
             return '<div class="rr-note">No role of this name yet.</div>' if self._name_check.ok else ""
         trusts = "trusts ECS" if picture.role.trusts_ecs else "does not trust ECS: instances cannot have it"
-        return f'<div class="rr-note">Role {escape(picture.role.name)} exists ({escape(picture.role.arn)}) and {trusts}.</div>'
+        told = f"Role {picture.role.name} exists ({picture.role.arn}) and {trusts}."
+        return f'<div class="rr-note">{escape(told)}</div>'
 
     def _body_html(self) -> str:
         shown = self._shown

@@ -1,0 +1,138 @@
+"""A notebook in a real front end, driven as a person does it: look at a cell, run it, click in what it shows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, Locator, Page
+
+    from tests.browser.conftest import Lab
+
+__all__ = ["NotebookPage", "open_notebook"]
+
+# What a front end says in the console and is not ours: it asks for these without needing them.
+_NOT_OURS = ("favicon", "404", "Failed to load resource")
+_OUTER = ".jp-WindowedPanel-outer"
+
+
+def open_notebook(
+    browser: Browser, lab: Lab, name: str, *, width: int = 1400, height: int = 1000
+) -> NotebookPage:
+    """Open a notebook of the Lab's folder in JupyterLab, and wait for its kernel."""
+    context = browser.new_context(viewport={"width": width, "height": height})
+    page = context.new_page()
+    opened = NotebookPage(page)
+    opened.listen()
+    base, _, token = lab.url.partition("/lab")
+    page.goto(f"{base}/lab/tree/{name}?reset&{token.partition('?')[2]}")
+    page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+    # Before the kernel answers, JupyterLab drops what is asked of it.
+    page.locator(".jp-StatusBar-TextItem", has_text="| Idle").first.wait_for(
+        timeout=120_000, state="attached"
+    )
+    return opened
+
+
+@dataclass
+class NotebookPage:
+    """An open notebook. `trouble` collects page errors, console errors and requests that leave the machine."""
+
+    page: Page
+    trouble: list[str] = field(default_factory=list)
+
+    def listen(self) -> None:
+        """Collect trouble from now on."""
+        self.page.on("pageerror", lambda error: self.trouble.append(f"page error: {error}"))
+        self.page.on("console", self._said)
+        self.page.on("request", lambda request: self._asked(request.url))
+
+    def _said(self, message: Any) -> None:
+        if message.type == "error" and not any(word in message.text for word in _NOT_OURS):
+            self.trouble.append(f"console: {message.text}")
+
+    def _asked(self, url: str) -> None:
+        if not url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:")):
+            self.trouble.append(f"request: {url}")
+
+    def close(self) -> None:
+        """Close the page."""
+        self.page.context.close()
+
+    # -- cells -----------------------------------------------------------------------------------------------
+
+    def cell(self, number: int) -> Locator:
+        """Return a cell by its place, scrolled into view: JupyterLab renders only what is in view."""
+        found = self.page.locator(f'.jp-Notebook .jp-Cell[data-windowed-list-index="{number}"]')
+        for _ in range(300):
+            if found.count():
+                found.first.scroll_into_view_if_needed()
+                return found.first
+            shown = self.page.evaluate(
+                "() => [...document.querySelectorAll('.jp-Notebook .jp-Cell')].map(c => +c.dataset.windowedListIndex)"
+            )
+            step = 500 if not shown or number > max(shown) else -500
+            self.page.evaluate(f"() => document.querySelector('{_OUTER}').scrollBy(0, {step})")
+            self.page.wait_for_timeout(60)
+        raise AssertionError(f"cell {number} is not to be found")
+
+    def run(self, number: int, *, timeout: float = 60.0) -> Locator:
+        """Run a cell with Shift+Enter and wait for its end; return it."""
+        cell = self.cell(number)
+        prompt = cell.locator(".jp-InputPrompt").first
+        before = prompt.inner_text()
+        prompt.click()
+        self.page.keyboard.press("Shift+Enter")
+        if "jp-CodeCell" in (cell.get_attribute("class") or ""):
+            for _ in range(int(timeout / 0.05)):
+                now = prompt.inner_text()
+                if now != before and re.search(r"\d", now):
+                    break
+                self.page.wait_for_timeout(50)
+            else:
+                raise AssertionError(f"cell {number} did not end: {prompt.inner_text()!r}")
+        return self.cell(number)
+
+    def run_all(self) -> None:
+        """Run every cell by the menu."""
+        self.page.locator(".jp-Notebook .jp-Cell").first.click()
+        self.menu("Run", "Run All Cells")
+
+    def menu(self, *path: str) -> None:
+        """Choose from the menu bar."""
+        self.page.locator(".lm-MenuBar-item", has_text=path[0]).first.click()
+        for item in path[1:]:
+            self.page.locator(".lm-Menu-item", has_text=item).first.click()
+
+    def save(self) -> None:
+        """Save the notebook."""
+        self.page.keyboard.press("Control+s")
+        self.page.wait_for_timeout(800)
+
+    # -- looking ---------------------------------------------------------------------------------------------
+
+    def theme(self, name: str) -> None:
+        """Choose "Light" or "Dark" by the menu."""
+        light = "true" if name == "Light" else "false"
+        if self.page.get_attribute("body", "data-jp-theme-light") != light:
+            self.menu("Settings", "Theme", f"JupyterLab {name}")
+        self.page.wait_for_selector(f"body[data-jp-theme-light='{light}']", state="attached")
+
+    def photograph(self, folder: Path, name: str, cells: Sequence[int] = ()) -> None:
+        """Write screenshots: of the output of some cells, or (none named) of the whole notebook, page by page."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for number in cells:
+            area = self.cell(number).locator(".jp-Cell-outputArea")
+            area.screenshot(path=folder / f"{name}-{number}.png")
+        if not cells:
+            top = 0
+            while top < self.page.evaluate(f"() => document.querySelector('{_OUTER}').scrollHeight"):
+                self.page.evaluate(f"() => document.querySelector('{_OUTER}').scrollTo(0, {top})")
+                self.page.wait_for_timeout(250)
+                self.page.screenshot(path=folder / f"{name}-{top // 850}.png")
+                top += 850
