@@ -127,10 +127,14 @@ def _facts(decisions: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, str], ...
 
 
 def _codes(decisions: Sequence[Mapping[str, Any]]) -> tuple[Code, ...]:
-'    """Return each policy that decided once, the deciding statements marked; where nothing allows, the nearest one."""
+    """Return each policy that decided once, the deciding statements marked; where nothing allows, the nearest one."""
     found: dict[tuple[str, str], set[int]] = {}
     for decision in decisions:
-        text, statement, nearest = str(decision.get("text", "")), decision.get("statement"), decision.get("nearest")
+        text, statement, nearest = (
+            str(decision.get("text", "")),
+            decision.get("statement"),
+            decision.get("nearest"),
+        )
         if text and statement is not None:
             kind, name = decision.get("policy_type", ""), decision.get("policy", "")
             title = f"{name} ({kind}), the deciding statement marked"
