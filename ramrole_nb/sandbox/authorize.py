@@ -10,7 +10,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..policy import SYSTEM_POLICIES, Decision, NamedDocument, Outcome, Request, evaluate, parse_policy
+from ..policy import (
+    SYSTEM_POLICIES,
+    Decision,
+    NamedDocument,
+    Outcome,
+    Request,
+    TraceRow,
+    evaluate,
+    parse_policy,
+)
 from .diagnosis import sealed, sealing_key
 from .exchange import Exchange, Principal
 from .store import Store
@@ -95,16 +104,11 @@ class Authorizer:
             because = f"not modelled: {because}"
         row = decision.matched
         documents = tuple(documents)
+        nearest = _nearest(decision) if row is None else None
         digest = ""
-        if row is not None:
-            text = next(
-                (
-                    d.document.source_text
-                    for d in documents
-                    if (d.name, d.type) == (row.policy, row.policy_type)
-                ),
-                "",
-            )
+        if (shown := row or nearest) is not None:
+            named = (d for d in documents if (d.name, d.type) == (shown.policy, shown.policy_type))
+            text = next((d.document.source_text for d in named), "")
             digest = _digest(text)
             ex.documents[digest] = text
         ex.notes.setdefault("decisions", []).append(
@@ -117,6 +121,13 @@ class Authorizer:
                 "policy_type": row.policy_type if row else "",
                 "statement": row.statement if row else None,
                 "document": digest,
+                "nearest": {
+                    "policy": nearest.policy,
+                    "policy_type": nearest.policy_type,
+                    "statement": nearest.statement,
+                }
+                if nearest
+                else None,
                 "looked_at": [f"{named.name} ({named.type})" for named in documents[:_MOST_NAMED]],
             }
         )
@@ -174,6 +185,12 @@ class Authorizer:
                     )
                 )
         return found
+
+
+def _nearest(decision: Decision) -> TraceRow | None:
+    """Return the Allow statement that got furthest, if one covers the action."""
+    near = [row for row in decision.trace if row.effect == "Allow" and row.action == "matched"]
+    return max(near, key=lambda row: (row.condition == "failed", row.resource != "skipped"), default=None)
 
 
 @functools.lru_cache(maxsize=256)

@@ -31,9 +31,11 @@ _TEXTS = ("application/json", "application/xml", "text/")
 
 
 def answer_noted(ex: Exchange, answer: Answer) -> dict[str, Any]:
-    """Return what the journal says of an answer: `type`, `size` in bytes, `headers`, and the masked beginning as `text`."""
+    """Return what the journal says of an answer: `type`, `size` in bytes, the masked beginning as `text`, `whole` or not."""
     body = answer.body
     size = body.count if isinstance(body, FileBody) else len(body)
+    if ex.method == "HEAD":
+        return {"type": answer.content_type.partition(";")[0], "size": 0}
     noted: dict[str, Any] = {"type": answer.content_type.partition(";")[0], "size": size}
     if code := answer.headers.get("x-oss-ec"):
         noted["ec"] = code
@@ -42,7 +44,7 @@ def answer_noted(ex: Exchange, answer: Answer) -> dict[str, Any]:
         text = body[: 8 * _LONGEST].decode("utf-8", "replace")
         text = _JSON.sub(rf"\1{MASK}\2", _XML.sub(rf"\1{MASK}\3", text))
         text = _SIGNED_TEXT.sub(f"server string to sign is:{MASK}", text)
-        noted["text"] = text[:_LONGEST]
+        noted["text"], noted["whole"] = text[:_LONGEST], len(body) <= 8 * _LONGEST and len(text) <= _LONGEST
     return noted
 
 
