@@ -413,12 +413,14 @@ class CredentialsPanel(Panel):
         return html_table(
             _COUNTED,
             _count_rows(picture),
-            title=f"Metadata requests since this panel was opened (the trap left out): {picture.vm.name or picture.vm.instance_id}",
+            title=f"Metadata requests of {picture.vm.name or picture.vm.instance_id} since this panel was opened",
             empty="none yet",
-        ) + note_html(self._counted_by())
+        ) + _note_html(self._counted_by())
 
     def _counted_by(self) -> str:
-        return "" if self.cloud.context.sandbox is not None else NOBODY_SEES
+        if self.cloud.context.sandbox is None:
+            return NOBODY_SEES
+        return "The trap's own are left out." if isinstance(self.model.result, TrapResult) else ""
 
     def _runs_html(self) -> str:
         if not self._runs:
@@ -459,7 +461,7 @@ class CredentialsPanel(Panel):
         return "\n".join(part for part in parts if part)
 
 
-def note_html(text: str) -> str:
+def _note_html(text: str) -> str:
     """Return a sentence for the reader, or nothing."""
     return f'<div class="rr-note">{escape(text)}</div>' if text else ""
 
