@@ -24,11 +24,11 @@ from .redact import redact
 
 if TYPE_CHECKING:
     from . import page, policy, snippets, widgets
+    from .done import code
     from .expected import show_error
     from .jobs import Job
     from .lessons import lesson
     from .sandbox import Sandbox
-    from .snippets import code
 
 __all__ = [
     "Job",
@@ -49,7 +49,7 @@ __all__ = [
 _HOMES = {
     "Job": ".jobs",
     "Sandbox": ".sandbox",
-    "code": ".snippets",
+    "code": ".done",
     "lesson": ".lessons",
     "show_error": ".expected",
 }

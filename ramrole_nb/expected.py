@@ -1,7 +1,7 @@
 """Failures that are shown on purpose: the error as a card, and the notebook goes on.
 
-    >>> with rr.show_error():
-    ...     vm.attach("AnotherRole")
+>>> with rr.show_error():
+...     vm.attach("AnotherRole")
 """
 
 from __future__ import annotations

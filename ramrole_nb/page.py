@@ -199,7 +199,9 @@ class Differences:
             _DIFFERENCE_HEAD,
             (
                 [escape(part) for part in (d.topic, d.page, d.today, d.since, d.avoids)]
-                + [f'<a href="{escape(d.source)}" target="_blank" rel="noopener">{escape(_host(d.source))}</a>']
+                + [
+                    f'<a href="{escape(d.source)}" target="_blank" rel="noopener">{escape(_host(d.source))}</a>'
+                ]
                 for d in self.rows
             ),
         )
@@ -273,7 +275,10 @@ def _code(name: str) -> list[str]:
             at = token.start[0] - 1
             lines[at] = lines[at][: token.start[1]].rstrip()
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+            and ast.get_docstring(node) is not None
+        ):
             said = node.body[0]
             for at in range(said.lineno - 1, said.end_lineno or said.lineno):
                 lines[at] = ""
@@ -286,7 +291,9 @@ def _indented(text: str, sign: str) -> str:
 
 def _table(head: Iterable[str], rows: Iterable[list[str]]) -> str:
     """Return a table of cells that are HTML already."""
-    cell = f"text-align:left;vertical-align:top;padding:4px 10px 4px 0;border-bottom:{LINE};white-space:normal"
+    cell = (
+        f"text-align:left;vertical-align:top;padding:4px 10px 4px 0;border-bottom:{LINE};white-space:normal"
+    )
     heads = "".join(f'<th scope="col" style="{cell}">{escape(name)}</th>' for name in head)
     body = "".join(
         "<tr>" + "".join(f'<td style="{cell};overflow-wrap:anywhere">{part}</td>' for part in row) + "</tr>"
@@ -343,7 +350,12 @@ class ProgramRuns(tuple[ProgramRun, ...]):
 
     def _rows(self) -> list[list[str]]:
         return [
-            [one.program, "✓ downloaded" if one.ok else "✕ refused", one.answer or "200", one.message or one.said]
+            [
+                one.program,
+                "✓ downloaded" if one.ok else "✕ refused",
+                one.answer or "200",
+                one.message or one.said,
+            ]
             for one in self
         ]
 
@@ -416,7 +428,7 @@ def run(
 
 def _finished(script: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(
+        return subprocess.run(  # noqa: S603 - this interpreter, and a file of ours
             [sys.executable, str(script)],
             env=environment,
             cwd=script.parent,
@@ -427,7 +439,8 @@ def _finished(script: Path, environment: dict[str, str]) -> subprocess.Completed
         )
     except subprocess.TimeoutExpired:
         raise SandboxError(
-            f"{script.name} did not end within {_SECONDS} seconds.", next_step="try again: is this computer busy?"
+            f"{script.name} did not end within {_SECONDS} seconds.",
+            next_step="try again: is this computer busy?",
         ) from None
 
 
@@ -435,11 +448,13 @@ def _filled_in(text: str, values: dict[str, str]) -> str:
     """Put values in the place of the placeholders: the assignments below `if __name__ == "__main__":`."""
     head, mark, tail = text.partition('if __name__ == "__main__":')
     for name, value in values.items():
-        tail, count = re.subn(
-            rf"^(    {name} = ).*$", lambda found, v=value: f"{found[1]}{v!r}", tail, flags=re.M
-        )
-        if count != 1:
-            raise SandboxError(f"The page's program has no place for {name}.", next_step="install the package again")
+        found = list(re.finditer(rf"^    {name} = (.*)$", tail, re.M))
+        if len(found) == 1:
+            tail = tail[: found[0].start(1)] + repr(value) + tail[found[0].end(1) :]
+        else:
+            raise SandboxError(
+                f"The page's program has no place for {name}.", next_step="install the package again"
+            )
     return head + mark + tail
 
 

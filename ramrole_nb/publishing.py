@@ -44,7 +44,7 @@ class DropWidgetViews(Preprocessor):
 def to_html(path: str | Path) -> str:
     """Return an executed notebook as one HTML page that needs no kernel."""
     notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
-    exporter = HTMLExporter()
-    exporter.register_preprocessor(DropWidgetViews, enabled=True)
+    exporter = HTMLExporter()  # type: ignore[no-untyped-call]
+    exporter.register_preprocessor(DropWidgetViews, enabled=True)  # type: ignore[no-untyped-call]
     body, _ = exporter.from_notebook_node(notebook)
     return str(body)

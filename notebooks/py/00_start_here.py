@@ -13,12 +13,12 @@
 # %% [markdown]
 # # Start here: a picture, and no AccessKey
 #
-# An **instance RAM role** lets a program on an ECS instance (a virtual machine of Alibaba Cloud) call the cloud without an
-# **AccessKey** (a lasting name and secret) in its code: it asks the instance's metadata service for a temporary credential,
-# and uses that.
+# An **instance RAM role** lets a program on an ECS instance (a virtual machine of Alibaba Cloud) call the cloud without
+# an **AccessKey** (a lasting name and secret) in its code: it asks the instance's metadata service for a temporary
+# credential, and uses that.
 #
-# In the next minute you create a role, let it read OSS (the storage service), attach it to an instance, fetch the instance's
-# temporary credential and download a picture with it. Run the cells from top to bottom (**Shift + Enter**).
+# In the next minute you create a role, let it read OSS (the storage service), attach it to an instance, fetch the
+# instance's temporary credential and download a picture with it. Run the cells from top to bottom (**Shift + Enter**).
 #
 # You need no cloud account. Everything happens in a **sandbox** on this machine: it speaks the real protocols to the
 # official SDKs, checks every signature and enforces every policy. With `rr.connect("live")` the same cells work on a real
@@ -33,8 +33,8 @@ rr.lesson(cloud, "00", made_for="0.1.0")
 # %% [markdown]
 # ## 1. Create a role
 #
-# A role has no key of its own. Its **trust policy** says who may take it; this one trusts ECS (`ecs.aliyuncs.com`), so that
-# an instance can have it.
+# A role has no key of its own. Its **trust policy** says who may take it; this one trusts ECS (`ecs.aliyuncs.com`), so
+# that an instance can have it.
 
 # %%
 role = cloud.roles.create("EcsRamRole")
@@ -99,8 +99,8 @@ cloud.wire
 # ## Leave nothing behind
 #
 # Everything created here is written in a ledger. This detaches the role, revokes the policy and deletes the role, in the
-# order the services accept; it also works tomorrow, or after a crash. (Have you worked in the other notebooks already? What
-# they made is taken away too. Each of them sets up what it needs again.)
+# order the services accept; it also works tomorrow, or after a crash. (Have you worked in the other notebooks already?
+# What they made is taken away too. Each of them sets up what it needs again.)
 
 # %%
 cloud.clean_up()
@@ -114,13 +114,14 @@ cloud.clean_up()
 #
 # Ask yourself:
 #
-# <details><summary>Which of the steps needed your own key?</summary>1 to 3: creating, granting, attaching. The credential and
-# the download are the instance's own.</details>
+# <details><summary>Which of the steps needed your own key?</summary>1 to 3: creating, granting, attaching. The credential
+# and the download are the instance's own.</details>
 #
-# <details><summary>The credential ends after six hours. Who renews it?</summary>The metadata service has a new one ready, and
-# the library fetches it when the old one is nearly over.</details>
+# <details><summary>The credential ends after six hours. Who renews it?</summary>The metadata service has a new one ready,
+# and the library fetches it when the old one is nearly over.</details>
 #
-# <details><summary>What if someone copies the code of this program?</summary>They have no key: there is none in it.</details>
+# <details><summary>What if someone copies the code of this program?</summary>They have no key: there is none in
+# it.</details>
 #
 # ## Take it home
 #

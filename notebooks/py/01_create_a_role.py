@@ -17,8 +17,8 @@
 # reads the code has the key, for as long as nobody notices. A **RAM role** is an identity without a lasting secret: it is
 # taken on for some hours at a time. RAM (Resource Access Management) is the service that keeps users, roles and policies.
 #
-# **The one idea here:** a role has two sides. Its *trust policy* says **who may take it on**; its *permission policies* say
-# **what it may do**. Either alone is of no use.
+# **The one idea here:** a role has two sides. Its *trust policy* says **who may take it on**; its *permission policies*
+# say **what it may do**. Either alone is of no use.
 #
 # Each step comes twice, side by side: a panel to click, and the one line that does the same. Use one of them, or both:
 # doing a step again changes nothing. Everything here happens in the **sandbox**, a local cloud on this machine. With
@@ -30,6 +30,13 @@ import ramrole_nb as rr
 cloud = rr.connect()
 lesson = rr.lesson(cloud, "01", made_for="0.1.0")
 lesson.prepare()
+
+# %% [markdown]
+# Where this plays (*SANDBOX* or *LIVE*), and how far you are. Should this copy be made for another version of the package
+# than is installed, it says so here.
+
+# %% tags=["setup"]
+lesson
 
 # %% [markdown]
 # ## First a role that works
@@ -47,8 +54,8 @@ rr.widgets.RolePanel(cloud, name="EcsRamRole", bucket="sandbox-photos")
 cloud.roles.create("EcsRamRole")
 
 # %% [markdown]
-# `AliyunOSSReadOnlyAccess` is a **system policy**: Alibaba Cloud wrote it and keeps it up to date. It lets its holder list
-# and read everything in OSS (Object Storage Service), and change nothing.
+# `AliyunOSSReadOnlyAccess` is a **system policy**: Alibaba Cloud wrote it and keeps it up to date. It lets its holder
+# list and read everything in OSS (Object Storage Service), and change nothing.
 
 # %% tags=["typed"]
 cloud.roles["EcsRamRole"].grant("AliyunOSSReadOnlyAccess")
@@ -58,8 +65,8 @@ cloud.roles["EcsRamRole"].grant("AliyunOSSReadOnlyAccess")
 #
 # ## Part 1: the trust policy
 #
-# A policy is a JSON document. In this one, `Principal` names who may take the role on: the service `ecs.aliyuncs.com`. The
-# action is always `sts:AssumeRole`; STS (Security Token Service) is what hands out temporary credentials.
+# A policy is a JSON document. In this one, `Principal` names who may take the role on: the service `ecs.aliyuncs.com`.
+# The action is always `sts:AssumeRole`; STS (Security Token Service) is what hands out temporary credentials.
 
 # %%
 import json
@@ -75,8 +82,8 @@ json.loads(rr.policy.trust_for_service("ecs.aliyuncs.com"))
 cloud.roles.create("ForFunctions", trust=rr.policy.trust_for_service("fc.aliyuncs.com"))
 
 # %% [markdown]
-# It is a good role, but no instance can have it. (Giving roles to instances is the next notebook; this attempt is meant to
-# fail.) `rr.show_error()` shows the error as a card and lets the notebook go on. Read it from top to bottom: *what*
+# It is a good role, but no instance can have it. (Giving roles to instances is the next notebook; this attempt is meant
+# to fail.) `rr.show_error()` shows the error as a card and lets the notebook go on. Read it from top to bottom: *what*
 # happened, *why*, and the *next step*. Every error here has these three.
 
 # %% tags=["typed"]
@@ -92,7 +99,8 @@ rr.widgets.RolePanel(cloud, name="ForFunctions")
 # %% [markdown]
 # ### What goes wrong: a name that is none
 #
-# An underscore is not allowed. Nothing was sent: what is wrong by itself is refused on this side, with a name that would do.
+# An underscore is not allowed. Nothing was sent: what is wrong by itself is refused on this side, with a name that would
+# do.
 
 # %% tags=["typed"]
 with rr.show_error():
@@ -111,8 +119,8 @@ role.policies()
 json.loads(rr.policy.SYSTEM_POLICIES["AliyunOSSReadOnlyAccess"].document)
 
 # %% [markdown]
-# Everything that no policy allows is refused: **deny by default**. A statement with `"Effect": "Deny"` wins over any number
-# of others. You can ask the same evaluator that the sandbox uses. May this role read a picture? May it write one?
+# Everything that no policy allows is refused: **deny by default**. A statement with `"Effect": "Deny"` wins over any
+# number of others. You can ask the same evaluator that the sandbox uses. May this role read a picture? May it write one?
 
 # %%
 document = rr.policy.SYSTEM_POLICIES["AliyunOSSReadOnlyAccess"].document
@@ -135,8 +143,8 @@ json.loads(rr.policy.read_objects("sandbox-photos", prefix="testfolder/"))
 # %% [markdown]
 # ## On the wire
 #
-# What you clicked or typed became these calls. Look at `CreateRole` and `AttachPolicyToRole`: each is one HTTPS request to
-# RAM, signed by you. *Attach policy to role* is what RAM calls granting.
+# What you clicked or typed became these calls. Look at `CreateRole` and `AttachPolicyToRole`: each is one HTTPS request
+# to RAM, signed by you. *Attach policy to role* is what RAM calls granting.
 
 # %% tags=["panel"]
 rr.widgets.WirePanel(cloud)
@@ -204,10 +212,11 @@ lesson.q3.check()
 # Nothing, except to ask who it is. It can be attached to an instance all the same.</details>
 #
 # <details><summary>Two policies: one allows oss:GetObject on everything, one denies it on private/*. What holds for
-# private/salaries.csv?</summary>It is refused: an explicit Deny wins, in whatever order the policies were granted.</details>
+# private/salaries.csv?</summary>It is refused: an explicit Deny wins, in whatever order the policies were
+# granted.</details>
 #
-# <details><summary>Why is a role safer in a program than an AccessKey?</summary>There is no lasting secret in code or files:
-# what the program gets is temporary, and renewed by itself.</details>
+# <details><summary>Why is a role safer in a program than an AccessKey?</summary>There is no lasting secret in code or
+# files: what the program gets is temporary, and renewed by itself.</details>
 #
 # What you made stays, for the next notebook. `cloud.clean_up()` takes all of it away at any time.
 #

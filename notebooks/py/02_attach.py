@@ -13,16 +13,16 @@
 # %% [markdown]
 # # 02 Attach it to an instance
 #
-# An **ECS instance** is a virtual machine (ECS: Elastic Compute Service). *Attaching* a role to it lets every program on it
-# act as that role.
+# An **ECS instance** is a virtual machine (ECS: Elastic Compute Service). *Attaching* a role to it lets every program on
+# it act as that role.
 #
-# **The one idea here:** an instance has at most **one** role, and one role can be on many instances. Attaching is a call to
-# ECS, and it needs two permissions: one to change the instance (`ecs:AttachInstanceRamRole`), and one to hand the role on
-# (`ram:PassRole`). Without the second, whoever may change instances could give themselves any role.
+# **The one idea here:** an instance has at most **one** role, and one role can be on many instances. Attaching is a call
+# to ECS, and it needs two permissions: one to change the instance (`ecs:AttachInstanceRamRole`), and one to hand the role
+# on (`ram:PassRole`). Without the second, whoever may change instances could give themselves any role.
 #
 # Everything here happens in the **sandbox** on this machine; with `rr.connect("live")` the same cells work on a real
-# account, where you put your own instances in the place of `web-1` and the others. `lesson.prepare()` makes what an earlier
-# notebook would have made, and says so.
+# account, where you put your own instances in the place of `web-1` and the others. `lesson.prepare()` makes what an
+# earlier notebook would have made, and says so.
 
 # %% tags=["setup"]
 import ramrole_nb as rr
@@ -30,6 +30,13 @@ import ramrole_nb as rr
 cloud = rr.connect()
 lesson = rr.lesson(cloud, "02", made_for="0.1.0")
 lesson.prepare()
+
+# %% [markdown]
+# Where this plays (*SANDBOX* or *LIVE*), and how far you are. Should this copy be made for another version of the package
+# than is installed, it says so here.
+
+# %% tags=["setup"]
+lesson
 
 # %% [markdown]
 # ## Attach the role
@@ -56,8 +63,8 @@ cloud.instances["web-1"].identity()
 # %% [markdown]
 # ## The parts
 #
-# All your instances, in all regions. Look at the last two columns: *metadata* says how strict an instance is when a program
-# asks for credentials (the next notebook), *role* which role it has.
+# All your instances, in all regions. Look at the last two columns: *metadata* says how strict an instance is when a
+# program asks for credentials (the next notebook), *role* which role it has.
 
 # %%
 cloud.instances
@@ -85,7 +92,7 @@ with rr.show_error():
     cloud.instances["web-1"].attach("SecondRole")
 
 # %% [markdown]
-# In a panel, press **Attach role**: the same card.
+# In the panel, press **Attach role**. It can attach to many instances at once, so the refusal stands in the row of `web-1`.
 
 # %% tags=["panel"]
 rr.widgets.InstancesPanel(cloud, role="SecondRole", instances=["web-1"])
@@ -103,8 +110,9 @@ with rr.show_error():
 # %% [markdown]
 # ## What goes wrong: the wrong network
 #
-# Only instances in a VPC (a private network of yours) can have a role. `classic-1` is in an older kind of network. Here the
-# service itself refuses: *answer* and *message* are its own words, and with the *request id* its support finds the call.
+# Only instances in a VPC (a private network of yours) can have a role. `classic-1` is in an older kind of network. Here
+# the service itself refuses: *answer* and *message* are its own words, and with the *request id* its support finds the
+# call.
 
 # %% tags=["typed"]
 with rr.show_error():
@@ -113,8 +121,8 @@ with rr.show_error():
 # %% [markdown]
 # ## On the wire
 #
-# The first rows are from `lesson.prepare()`. Then look for `AttachInstanceRamRole`: two decisions were made for it, and the
-# last one, which you see, is about `ram:PassRole`.
+# The first rows are from `lesson.prepare()`. Then look for `AttachInstanceRamRole`: two decisions were made for it, and
+# the last one, which you see, is about `ram:PassRole`.
 
 # %% tags=["panel"]
 rr.widgets.WirePanel(cloud)
@@ -188,10 +196,10 @@ lesson.q3.check()
 # <details><summary>Why does attaching need ram:PassRole?</summary>Else anyone who may change an instance could attach a
 # powerful role to it, log in, and have that role's permissions.</details>
 #
-# <details><summary>What happens to an instance between detach and attach?</summary>It has no role: a program that asks for a
-# new credential in that moment gets none. What it already holds stays valid until it expires.</details>
+# <details><summary>What happens to an instance between detach and attach?</summary>It has no role: a program that asks
+# for a new credential in that moment gets none. What it already holds stays valid until it expires.</details>
 #
-# <details><summary>Two programs on one instance need different permissions. What now?</summary>One role for both, with the
-# permissions of both; or two instances. An instance has one role.</details>
+# <details><summary>Two programs on one instance need different permissions. What now?</summary>One role for both, with
+# the permissions of both; or two instances. An instance has one role.</details>
 #
 # Next: [03 Temporary credentials](03_credentials.ipynb)

@@ -13,12 +13,13 @@
 # %% [markdown]
 # # 03 Temporary credentials
 #
-# A program on an instance with a role needs no key: it asks the **metadata service** for one. That is a small web server at
-# `http://100.100.100.200`, which only the instance itself can reach. It answers with three values that belong together: an
-# access key id, a secret, and a **security token**. They end after six hours, and new ones are ready before that.
+# A program on an instance with a role needs no key: it asks the **metadata service** for one. That is a small web server
+# at `http://100.100.100.200`, which only the instance itself can reach. It answers with three values that belong
+# together: an access key id, a secret, and a **security token**. They end after six hours, and new ones are ready before
+# that.
 #
-# **The one idea here:** a temporary credential is *fetched*, *used whole*, and *ends*. Each of the three can go wrong, and
-# you see each go wrong.
+# **The one idea here:** a temporary credential is *fetched*, *used whole*, and *ends*. Each of the three can go wrong,
+# and you see each go wrong.
 #
 # Everything here happens in the **sandbox** on this machine. With `rr.connect("live")` the fetching works only on the
 # instance itself, since nobody else can reach its metadata service. All secrets are masked: none gets into this notebook.
@@ -29,6 +30,13 @@ import ramrole_nb as rr
 cloud = rr.connect()
 lesson = rr.lesson(cloud, "03", made_for="0.1.0")
 lesson.prepare()
+
+# %% [markdown]
+# Where this plays (*SANDBOX* or *LIVE*), and how far you are. Should this copy be made for another version of the package
+# than is installed, it says so here.
+
+# %% tags=["setup"]
+lesson
 
 # %% [markdown]
 # ## Fetch it
@@ -68,8 +76,8 @@ metadata.credentials()
 # ## Three methods, one service
 #
 # The documentation page names three: the **Credentials tool** (a library by Alibaba Cloud), the metadata service itself,
-# and the command line with a profile of the kind `EcsRamRole`. All three ask the same service. In the panel above:
-# **Run all three methods**. Look at *requests*: how many each made. Where a program is not installed here, its row says so.
+# and the command line with a profile of the kind `EcsRamRole`. All three ask the same service. In the panel above: **Run
+# all three methods**. Look at *requests*: how many each made. Where a program is not installed here, its row says so.
 
 # %% tags=["typed"]
 from ramrole_nb.cloud import methods
@@ -89,16 +97,16 @@ cloud.instances["web-1"].credentials(mode="normal")
 # %% [markdown]
 # ### What goes wrong: hardened only
 #
-# An instance can be told to refuse normal mode (`HttpTokens=required`). `hardened-1` is one. Programs that do not ask for a
-# token find out here.
+# An instance can be told to refuse normal mode (`HttpTokens=required`). `hardened-1` is one. Programs that do not ask for
+# a token find out here.
 
 # %% tags=["typed"]
 with rr.show_error():
     cloud.instances["hardened-1"].credentials(mode="normal")
 
 # %% [markdown]
-# In the panel, choose the metadata mode *normal* and press **Get credential**: the same card. **Compare the modes** asks in
-# both.
+# In the panel, choose the metadata mode *normal* and press **Get credential**: the same card. **Compare the modes** asks
+# in both.
 
 # %% tags=["panel"]
 rr.widgets.CredentialsPanel(cloud, instance="hardened-1")
@@ -124,8 +132,8 @@ with rr.show_error():
 # %% [markdown]
 # ## It ends
 #
-# In the sandbox you need not wait for six hours. This ends every temporary credential at once. In the panel: **Expire now**.
-# (A real metadata service cannot be told to; in a live session the card says so.)
+# In the sandbox you need not wait for six hours. This ends every temporary credential at once. In the panel: **Expire
+# now**. (A real metadata service cannot be told to; in a live session the card says so.)
 
 # %% tags=["typed"]
 with rr.show_error():
@@ -153,9 +161,9 @@ cloud.wire
 # ## Use it whole: the mixed triple
 #
 # The page's program reads the three values with three calls. Each call looks for itself. If a new credential arrives in
-# between, the program holds parts of two, and the service refuses: the key does not fit the token. Here the sandbox is made
-# to renew its credentials all the time for two seconds, and each way takes triples as fast as it can. In the panel above: **Show the
-# trap**. Look at how many were mixed.
+# between, the program holds parts of two, and the service refuses: the key does not fit the token. Here the sandbox is
+# made to renew its credentials all the time for two seconds, and each way takes triples as fast as it can. In the panel
+# above: **Show the trap**. Look at how many were mixed.
 
 # %% tags=["typed"]
 from ramrole_nb.cloud import trap
@@ -216,13 +224,13 @@ lesson.q3.check()
 #
 # Ask yourself:
 #
-# <details><summary>Who can fetch the credential of an instance's role?</summary>Every program on that instance, of whatever
-# user, and in normal mode whoever can make one of them send a GET.</details>
+# <details><summary>Who can fetch the credential of an instance's role?</summary>Every program on that instance, of
+# whatever user, and in normal mode whoever can make one of them send a GET.</details>
 #
-# <details><summary>You detach the role. Does a program that already holds a credential lose it?</summary>No. What was handed
-# out stays valid until it expires. Take permissions from the role to stop it at once.</details>
+# <details><summary>You detach the role. Does a program that already holds a credential lose it?</summary>No. What was
+# handed out stays valid until it expires. Take permissions from the role to stop it at once.</details>
 #
-# <details><summary>Why does the metadata service serve the same credential again and again?</summary>It is valid for hours;
-# a new one is made some time before the end, and until then everybody gets the same.</details>
+# <details><summary>Why does the metadata service serve the same credential again and again?</summary>It is valid for
+# hours; a new one is made some time before the end, and until then everybody gets the same.</details>
 #
 # Next: [04 Download an object](04_download.ipynb)

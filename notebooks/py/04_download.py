@@ -13,9 +13,9 @@
 # %% [markdown]
 # # 04 Download an object
 #
-# Now the credential is used. **OSS** (Object Storage Service) keeps files, called **objects**, in **buckets**. An object's
-# name is its **key**, such as `testfolder/example.png`. Each request to OSS is **signed**: a number is computed from the
-# request and the secret, so that the secret itself is never sent.
+# Now the credential is used. **OSS** (Object Storage Service) keeps files, called **objects**, in **buckets**. An
+# object's name is its **key**, such as `testfolder/example.png`. Each request to OSS is **signed**: a number is computed
+# from the request and the secret, so that the secret itself is never sent.
 #
 # **The one idea here:** a request reaches OSS if four things fit together: the credential, the **signature version**, the
 # **endpoint** (the address) and its region. The program on the documentation page no longer has them all right for a new
@@ -30,6 +30,13 @@ import ramrole_nb as rr
 cloud = rr.connect()
 lesson = rr.lesson(cloud, "04", made_for="0.1.0")
 lesson.prepare()
+
+# %% [markdown]
+# Where this plays (*SANDBOX* or *LIVE*), and how far you are. Should this copy be made for another version of the package
+# than is installed, it says so here.
+
+# %% tags=["setup"]
+lesson
 
 # %% [markdown]
 # ## Download the picture
@@ -129,13 +136,13 @@ with rr.Sandbox(world="new-account") as private:
 answers
 
 # %% [markdown]
-# Look at the EC numbers (*error codes* of OSS). The first refusal is about the signature, V1. Mend that, and the second is
-# about the public endpoint. Only with both mended does the picture arrive.
+# Look at the EC numbers (*error codes* of OSS). The first refusal is about the signature, V1. Mend that, and the second
+# is about the public endpoint. Only with both mended does the picture arrive.
 #
 # ## On the wire
 #
-# Look at `GetObject`: signed by the role on `web-1`, and allowed by a statement of `AliyunOSSReadOnlyAccess`. The programs
-# of the page ran in processes of their own, so they are not here: the wire shows what this notebook did.
+# Look at `GetObject`: signed by the role on `web-1`, and allowed by a statement of `AliyunOSSReadOnlyAccess`. The
+# programs of the page ran in processes of their own, so they are not here: the wire shows what this notebook did.
 
 # %% tags=["panel"]
 rr.widgets.WirePanel(cloud)
@@ -197,13 +204,13 @@ lesson.q3.check()
 #
 # Ask yourself:
 #
-# <details><summary>A download from an instance in cn-hangzhou of a bucket in cn-beijing: which endpoint?</summary>The public
-# one of cn-beijing (or one of your own domain names): the internal one works within its region only.</details>
+# <details><summary>A download from an instance in cn-hangzhou of a bucket in cn-beijing: which endpoint?</summary>The
+# public one of cn-beijing (or one of your own domain names): the internal one works within its region only.</details>
 #
 # <details><summary>Where in this notebook is an AccessKey?</summary>In none of the role's requests. Only you, the one who
 # created the role and attached it, have one.</details>
 #
-# <details><summary>Why is it bad that the page's program leaves an empty file when it is refused?</summary>The next program
-# finds a file and takes it for the picture.</details>
+# <details><summary>Why is it bad that the page's program leaves an empty file when it is refused?</summary>The next
+# program finds a file and takes it for the picture.</details>
 #
 # Next: [05 Switch identity, least privilege](05_switch_identity.ipynb)

@@ -16,10 +16,11 @@
 # A program that takes its identity from the instance does not know which role it has. So you can change what it may do
 # **without touching the program**: change the role's policies, or give the instance another role.
 #
-# **The one idea here:** *least privilege*. A program gets what its work needs, and no more, so that a mistake or an intruder
-# can do little. You make a smaller role, switch to it under the same program, and watch what is refused.
+# **The one idea here:** *least privilege*. A program gets what its work needs, and no more, so that a mistake or an
+# intruder can do little. You make a smaller role, switch to it under the same program, and watch what is refused.
 #
-# Everything here happens in the **sandbox** on this machine; with `rr.connect("live")` the same cells work on a real account.
+# Everything here happens in the **sandbox** on this machine; with `rr.connect("live")` the same cells work on a real
+# account.
 
 # %% tags=["setup"]
 import ramrole_nb as rr
@@ -27,6 +28,13 @@ import ramrole_nb as rr
 cloud = rr.connect()
 lesson = rr.lesson(cloud, "05", made_for="0.1.0")
 lesson.prepare()
+
+# %% [markdown]
+# Where this plays (*SANDBOX* or *LIVE*), and how far you are. Should this copy be made for another version of the package
+# than is installed, it says so here.
+
+# %% tags=["setup"]
+lesson
 
 # %% [markdown]
 # ## Too much
@@ -40,15 +48,15 @@ program.head("private/salaries.csv")
 # %% [markdown]
 # ## A smaller role
 #
-# In the panel: press **Create role**; under *Grant a policy of your own* enter the prefix `testfolder/`, press **Write the
-# document**, read it, and press **Grant document**.
+# In the panel: press **Create role**; under *Grant a policy of your own* enter the prefix `testfolder/`, press **Write
+# the document**, read it, and press **Grant document**.
 
 # %% tags=["panel"]
 rr.widgets.RolePanel(cloud, name="OneFolder", bucket="sandbox-photos")
 
 # %% [markdown]
-# The same, typed. A document of your own becomes a **custom policy**, named after the role and its content. Look at the two
-# statements: reading is allowed on objects, listing on the bucket.
+# The same, typed. A document of your own becomes a **custom policy**, named after the role and its content. Look at the
+# two statements: reading is allowed on objects, listing on the bucket.
 
 # %% tags=["typed"]
 smaller = cloud.roles.create("OneFolder")
@@ -101,7 +109,8 @@ program.list("testfolder/")
 # %% [markdown]
 # ## How small can it be?
 #
-# You need not guess. Let the program do its work, take what it called, and write the smallest policy that allows just that.
+# You need not guess. Let the program do its work, take what it called, and write the smallest policy that allows just
+# that.
 
 # %%
 import json
@@ -123,8 +132,8 @@ cloud.instances["web-1"].replace_role("EcsRamRole")
 # %% [markdown]
 # ## On the wire
 #
-# Each switch is two calls: `DetachInstanceRamRole`, then `AttachInstanceRamRole`. After each, the program asked the metadata
-# service anew. Look at the refused `GetObject`, and why.
+# Each switch is two calls: `DetachInstanceRamRole`, then `AttachInstanceRamRole`. After each, the program asked the
+# metadata service anew. Look at the refused `GetObject`, and why.
 
 # %% tags=["panel"]
 rr.widgets.WirePanel(cloud)
@@ -186,13 +195,13 @@ lesson.q3.check()
 #
 # Ask yourself:
 #
-# <details><summary>You narrow the role's policy instead of replacing the role. When does it take effect?</summary>At the next
-# request, also for credentials already handed out: permissions are looked up at each request.</details>
+# <details><summary>You narrow the role's policy instead of replacing the role. When does it take effect?</summary>At the
+# next request, also for credentials already handed out: permissions are looked up at each request.</details>
 #
-# <details><summary>A session policy allows oss:PutObject, the role does not. May the program write?</summary>No. Both have to
-# allow it: a session policy only narrows.</details>
+# <details><summary>A session policy allows oss:PutObject, the role does not. May the program write?</summary>No. Both
+# have to allow it: a session policy only narrows.</details>
 #
-# <details><summary>Why does a policy for one folder need a condition for listing?</summary>Listing is asked of the bucket, not
-# of the folder; the folder is a parameter of the request, oss:Prefix.</details>
+# <details><summary>Why does a policy for one folder need a condition for listing?</summary>Listing is asked of the
+# bucket, not of the folder; the folder is a parameter of the request, oss:Prefix.</details>
 #
 # Next: [07 Clean up](07_clean_up.ipynb)

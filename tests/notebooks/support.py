@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -151,7 +152,10 @@ def world_of(state: Path) -> dict[str, Any]:
     held = cloud.instances.roles(cloud.instances.all())
     return {
         "roles": {
-            role.name: (role.trust_policy.replace(" ", ""), sorted(p.name for p in role.policies()))
+            role.name: (
+                json.loads(cloud.roles[role.name].trust_policy),
+                sorted(p.name for p in role.policies()),
+            )
             for role in cloud.roles
         },
         "policies": sorted(p.name for p in cloud.roles.policies(kind="Custom")),
@@ -160,5 +164,3 @@ def world_of(state: Path) -> dict[str, Any]:
         "objects": {b.name: sorted(o.key for o in b.list("", delimiter="")) for b in cloud.buckets},
         "ledger": sorted(cloud.created()),
     }
-
-

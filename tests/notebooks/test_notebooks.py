@@ -95,7 +95,9 @@ def test_it_runs_three_times_in_a_row(path: Path, state: Path, tmp_path: Path, a
     entries = process.admin_of(line).journal()["entries"]
     assert [e for e in entries if e["status"] >= 500 and e.get("service") != "IMDS"] == []
     with (artefacts / "notebook-seconds.jsonl").open("a") as file:
-        file.write(json.dumps({"notebook": path.stem, "seconds": [n.metadata["seconds"] for n in seen]}) + "\n")
+        file.write(
+            json.dumps({"notebook": path.stem, "seconds": [n.metadata["seconds"] for n in seen]}) + "\n"
+        )
 
 
 def failures_shown(notebook: Any) -> list[str]:
@@ -110,15 +112,25 @@ def failures_shown(notebook: Any) -> list[str]:
 # What each notebook shows to fail, in order: the kind of error, and a word of it.
 SHOWN = {
     "01": [("InputError", "may not assume"), ("InputError", "no role name")],
-    "02": [("Conflict", "already has the role"), ("PreflightRefused", "ram:PassRole"), ("InvalidRequest", "Network")],
-    "03": [("HardenedOnly", "without a token"), ("WrongRoleName", "EcsRamRol"), ("NoRoleAttached", "No RAM role")],
+    "02": [
+        ("Conflict", "already has the role"),
+        ("PreflightRefused", "ram:PassRole"),
+        ("InvalidRequest", "Network"),
+    ],
+    "03": [
+        ("HardenedOnly", "without a token"),
+        ("WrongRoleName", "EcsRamRol"),
+        ("NoRoleAttached", "No RAM role"),
+    ],
     "04": [("NotFound", "NoSuchKey"), ("AccessDenied", "PutObject")],
     "05": [("AccessDenied", "GetObject"), ("AccessDenied", "ListObjects")],
     "07": [("Conflict", "DeleteRole"), ("PreflightRefused", "ram:DetachPolicyFromRole")],
 }
 
 
-def test_they_all_run_in_sequence_and_leave_nothing_behind(state: Path, tmp_path: Path, artefacts: Path) -> None:
+def test_they_all_run_in_sequence_and_leave_nothing_behind(
+    state: Path, tmp_path: Path, artefacts: Path
+) -> None:
     process.ensure(state)
     before = world_of(state)
     done = {}
@@ -157,7 +169,9 @@ def test_the_page_was_really_run_in_both_accounts(state: Path, tmp_path: Path, a
     line = process.running(state)
     assert line is not None
     fetched = [
-        e for e in process.admin_of(line).journal()["entries"] if e.get("operation") == "GetObject" and e["status"] == 200
+        e
+        for e in process.admin_of(line).journal()["entries"]
+        if e.get("operation") == "GetObject" and e["status"] == 200
     ]
     signed = [str(e["signature"]).split()[1] for e in fetched if "assumed-role/EcsRamRole" in e["principal"]]
     assert sorted(set(signed)) == ["V1", "V4"], "the printed program signs with V1, today's with V4"
@@ -187,8 +201,9 @@ def test_progress_and_world_outlive_a_killed_kernel(state: Path, tmp_path: Path)
     assert world_of(state) == before
 
 
+@pytest.mark.usefixtures("state")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
-def test_it_is_published_without_a_kernel(path: Path, state: Path, tmp_path: Path, artefacts: Path) -> None:
+def test_it_is_published_without_a_kernel(path: Path, tmp_path: Path, artefacts: Path) -> None:
     """The page nbconvert makes, once the widget views are dropped, holds what each panel showed."""
     executed = artefacts / f"published-{path.stem}.ipynb"
     notebook = run(path, tmp_path, executed)

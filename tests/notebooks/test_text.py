@@ -28,7 +28,7 @@ def prose(notebook: Any) -> str:
     return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
 
 
-def of_each(paths: list[Path] = NOTEBOOKS) -> Any:
+def of_each(paths: list[Path] = NOTEBOOKS) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("path", paths, ids=lambda p: p.stem)
 
 
@@ -113,7 +113,9 @@ def test_every_exercise_has_its_four_cells(path: Path, world: Sandbox) -> None:
     lesson = rr.lesson(rr.connect(world), path.stem[:2])
     assert lesson.exercises
     for name in (key.partition(".")[2] for key in lesson.exercises):
-        (at,) = [i for i, cell in enumerate(cells) if cell.source == f"rr.widgets.ExercisePanel(lesson.{name})"]
+        (at,) = [
+            i for i, cell in enumerate(cells) if cell.source == f"rr.widgets.ExercisePanel(lesson.{name})"
+        ]
         task, panel, yours, check = cells[at - 1 : at + 3]
         assert task.cell_type == "markdown"
         assert f"### Exercise {name[1:]}" in task.source

@@ -62,7 +62,7 @@ def picture(cloud: Cloud) -> dict[str, Any]:
         },
         "policies": {name: json.loads(found["PolicyDocument"]) for name, found in documents.items()},
         "attached": cloud.instances.roles(instances),
-        "tokens": {vm.instance_id: vm.http_tokens for vm in instances},
+        "metadata": {vm.instance_id: (vm.http_endpoint, vm.http_tokens) for vm in instances},
     }
 
 
