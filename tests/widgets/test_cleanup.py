@@ -6,9 +6,9 @@ import threading
 import time
 from collections.abc import Callable
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
 import pytest
 
 import ramrole_nb
@@ -306,9 +306,10 @@ def test_it_follows_what_is_created_elsewhere(cloud: Cloud, made: Made) -> None:
     assert "certain" in panel._list.value
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts open files where Linux lists them")
 def test_fifty_panels_leave_no_thread_and_no_socket(cloud: Cloud) -> None:
     def used() -> tuple[int, int]:
-        return threading.active_count(), len(psutil.Process().net_connections(kind="all"))
+        return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
 
     cloud.roles.create("EcsRamRole")
     CleanUpPanel(cloud).wait().close()
