@@ -16,10 +16,12 @@ from ..errors import nearest
 if TYPE_CHECKING:
     from .panel import Panel
     from .role import RolePanel
+    from .wire import WirePanel
+    from .world import WorldPanel
 
-__all__ = ["Panel", "RolePanel"]
+__all__ = ["Panel", "RolePanel", "WirePanel", "WorldPanel"]
 
-_HOMES = {"Panel": ".panel", "RolePanel": ".role"}
+_HOMES = {"Panel": ".panel", "RolePanel": ".role", "WirePanel": ".wire", "WorldPanel": ".world"}
 
 
 def __getattr__(name: str) -> Any:
