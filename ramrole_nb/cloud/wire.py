@@ -232,7 +232,8 @@ class Wire:
         """Forget the calls recorded so far."""
         with self._lock:
             self._calls.clear()
-            self.cleared = self._seq
+            if self._entries is None:
+                self.cleared = self._seq
         if self._entries is not None:
             with contextlib.suppress(RamroleError):
                 self.cleared = int(self._entries(_BEYOND)["last"])

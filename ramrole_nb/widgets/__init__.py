@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .objects import ObjectsPanel
     from .panel import Panel
     from .role import RolePanel
+    from .wire import WirePanel
+    from .world import WorldPanel
 
 __all__ = [
     "CleanUpPanel",
@@ -33,6 +35,8 @@ __all__ = [
     "ObjectsPanel",
     "Panel",
     "RolePanel",
+    "WirePanel",
+    "WorldPanel",
 ]
 
 _HOMES = {
@@ -45,6 +49,8 @@ _HOMES = {
     "ObjectsPanel": ".objects",
     "Panel": ".panel",
     "RolePanel": ".role",
+    "WirePanel": ".wire",
+    "WorldPanel": ".world",
 }
 
 

@@ -49,6 +49,9 @@ _FOCUS_SECONDS = 2.0
 
 _STATIC = Path(__file__).parent / "static"
 
+# Beside the word, so that the two can be told apart at a glance, and by who sees no colours.
+_SYMBOLS = {"SANDBOX": "▣", "LIVE": "⚠"}
+
 _VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -391,7 +394,7 @@ class Panel:
         where, _, rest = self.cloud.label.partition(" ")
         self._banner.value = (
             f'<div class="rr-panel-head"><strong class="rr-panel-title">{escape(self.TITLE)}</strong> '
-            f'<span class="rr-where"><strong>{escape(where)}</strong> {escape(rest)}</span></div>'
+            f'<span class="rr-where"><strong>{_SYMBOLS.get(where, "")} {escape(where)}</strong> {escape(rest)}</span></div>'
         )
 
     # -- code ------------------------------------------------------------------------------------------------
