@@ -308,7 +308,6 @@ def test_the_service_refuses_what_our_checks_let_through(cloud: Cloud) -> None:
     assert "parse_policy" in caught.value.next_step
 
 
-<<<<<<< HEAD
 # ---- which of them ECS may assume
 
 
@@ -344,7 +343,8 @@ def test_what_is_known_of_roles_is_not_asked_again(
     cloud.roles["Role3"].delete()
     cloud.roles.create("Role3", trust=FOR_FC)  # another role of the same name
     assert cloud.roles.for_ecs() == ["Role0", "Role1", "Role2", "Role4"]
-=======
+
+
 def test_a_role_of_a_list_tells_whom_it_trusts(cloud: Cloud) -> None:
     cloud.roles.create("ForEcs")
     cloud.roles.create("ForOthers", trust=rr.policy.trust_for_service("fc.aliyuncs.com"))
@@ -353,4 +353,3 @@ def test_a_role_of_a_list_tells_whom_it_trusts(cloud: Cloud) -> None:
     assert listed["ForEcs"].trusts_ecs
     assert not listed["ForOthers"].trusts_ecs
     assert "ECS (ecs.aliyuncs.com)" in repr(listed["ForEcs"])
->>>>>>> main
