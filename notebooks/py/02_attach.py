@@ -61,6 +61,22 @@ cloud.instances["web-1"].attach("EcsRamRole")
 cloud.instances["web-1"].identity()
 
 # %% [markdown]
+# ## The same as code
+#
+# Whatever you do here can be done elsewhere: with the official SDKs, the command line, Terraform, or in the console. In the
+# panel, choose *attach role* among what was done. Each panel has this behind **Show code**, too.
+
+# %% tags=["panel"]
+rr.widgets.CodePanel(cloud)
+
+# %% [markdown]
+# Typed, the action is named. The code is complete: copy it into a file, and it runs.
+
+# %% tags=["typed"]
+vm = cloud.instances["web-1"]
+rr.snippets.show(rr.snippets.AttachRole("EcsRamRole", vm.region_id, (vm.instance_id,)))
+
+# %% [markdown]
 # ## The parts
 #
 # All your instances, in all regions. Look at the last two columns: *metadata* says how strict an instance is when a
@@ -129,16 +145,6 @@ rr.widgets.WirePanel(cloud)
 
 # %% tags=["typed"]
 cloud.wire
-
-# %% [markdown]
-# The panels show, after each action, the code that does the same elsewhere. Typed, it is one line: Python with the plain
-# SDK, the command line, Terraform and others.
-
-# %% tags=["panel"]
-rr.widgets.CodePanel(cloud)
-
-# %% tags=["typed"]
-rr.code(cloud)
 
 # %% [markdown]
 # ## Exercises

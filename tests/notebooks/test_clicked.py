@@ -61,7 +61,7 @@ CLICKS: dict[str, dict[int, str]] = {
     },
     "02": {
         0: "works(p, 'Attach role')",
-        1: "press(p, 'Attach role')\nassert '0 of 1 done' in p.model.status, p.text()",
+        2: "press(p, 'Attach role')\nassert '0 of 1 done' in p.model.status, p.text()",
     },
     "03": {
         0: "works(p, 'Get credential')\nworks(p, 'Run all three methods')\nworks(p, 'Expire now')\n"
