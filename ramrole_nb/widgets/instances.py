@@ -56,10 +56,8 @@ _GAP = (
     "Replacing is detaching and then attaching: no call does both. In between an instance has no role, and programs on it "
     "that fetch credentials fail for that moment. What cannot get the new role gets its old one back."
 )
-_GAP_AFTER = "each was without a role for a moment: a fetch of credentials that failed then works when it is tried again"
-_SESSION_LABEL = (
-    "Session policy, for Attach alone (may be empty: it narrows what the role may do on these instances)"
-)
+_GAP_AFTER = "where a role was replaced there was none for a moment: a fetch of credentials that failed then works when tried again"
+_SESSION_LABEL = "Session policy (for Attach alone; it narrows what the role may do on these instances)"
 
 
 @dataclass(frozen=True)
@@ -119,6 +117,7 @@ class InstancesPanel(Panel):
         )
         self.table.observe(lambda _: self._tell_permissions(), names=["selected"])
         self.role = choice("Role", [], None)
+        self.role.layout.min_width = "14em"
         self.role.observe(lambda _: self._tell_permissions(), names=["value"])
         self._role_now = widgets.HTML()
         self.session_policy = text_area(_SESSION_LABEL, "", rows=4)

@@ -236,7 +236,7 @@ def test_replacing_says_before_and_after_that_there_is_a_gap(cloud: Cloud, made:
     assert any("In between an instance has no role" in note for note in notes)
     panel.replace().wait()
     assert "2 of 2 done" in panel.model.status
-    assert "each was without a role for a moment" in panel.model.status
+    assert "there was none for a moment" in panel.model.status
     assert state_of(cloud)["batch-1"][0] == "Second"
     assert "First" in panel.code["Shell (aliyun, curl)"], "the code detaches the old role"
     assert panel.code["Shell (aliyun, curl)"].count("AttachInstanceRamRole") == 2, "one a region"
