@@ -14,12 +14,19 @@ from typing import TYPE_CHECKING, Any
 from ..errors import nearest
 
 if TYPE_CHECKING:
+    from .cleanup import CleanUpPanel
+    from .instances import InstancesPanel
     from .panel import Panel
     from .role import RolePanel
 
-__all__ = ["Panel", "RolePanel"]
+__all__ = ["CleanUpPanel", "InstancesPanel", "Panel", "RolePanel"]
 
-_HOMES = {"Panel": ".panel", "RolePanel": ".role"}
+_HOMES = {
+    "CleanUpPanel": ".cleanup",
+    "InstancesPanel": ".instances",
+    "Panel": ".panel",
+    "RolePanel": ".role",
+}
 
 
 def __getattr__(name: str) -> Any:
