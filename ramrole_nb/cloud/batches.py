@@ -193,28 +193,27 @@ class Attachments:
         context = self._context
 
         def call(region_id: str, batch: Sequence[BoundInstance]) -> list[ItemResult]:
-            entries = [
-                context.ledger.intend("attachment", vm.instance_id, role=name, region_id=region_id)
-                for vm in batch
-            ]
+            ids = [vm.instance_id for vm in batch]
+            entries = context.ledger.intend_many("attachment", ids, role=name, region_id=region_id)
             try:
                 answer = context.calls.ecs(
                     "AttachInstanceRamRole",
                     region_id,
                     ram_role_name=name,
-                    instance_ids=json.dumps([vm.instance_id for vm in batch]),
+                    instance_ids=json.dumps(ids),
                     policy=session_policy or None,
                 )
             except ServiceError as error:
                 if not isinstance(error, ServerFault):  # refused: nothing was attached
-                    for entry in entries:
-                        context.ledger.failed(entry)
+                    context.ledger.settle(failed=entries)
                 raise
             rows = answer["AttachInstanceRamRoleResults"]["AttachInstanceRamRoleResult"]
             results = _items(rows, answer.get("RequestId", ""))
             done = {item.instance_id for item in results if item.ok}
-            for entry in entries:
-                (context.ledger.done if entry.name in done else context.ledger.failed)(entry)
+            context.ledger.settle(
+                done=[entry for entry in entries if entry.name in done],
+                failed=[entry for entry in entries if entry.name not in done],
+            )
             return results
 
         return batch_result(name, in_batches(vms, call, progress, cancel), f"attach role {name}", vms)

@@ -228,7 +228,9 @@ def _why_denied(
     if _WRONG_ENDPOINT in message:
         endpoint = extra.get("Endpoint", "")
         return f"the bucket is in another region: {endpoint}", f"use the endpoint {endpoint}"
-    kind, who = detail.get("NoPermissionType", ""), detail.get("AuthPrincipalDisplayName", "")
+    kind, shown = detail.get("NoPermissionType", ""), detail.get("AuthPrincipalDisplayName", "")
+    # The display name of a user is its id, which tells a person little.
+    who = f"the caller ({shown})" if shown else "the caller"
     wanted = detail.get("AuthAction", "")
     if kind == "ExplicitDeny":
         # OSS says "by bucket policy" here even where a RAM policy denies.
@@ -242,7 +244,10 @@ def _why_denied(
             "attach the role again with a wider session_policy, or without one",
         )
     if wanted:
-        return reason or f"no policy of {who} allows {wanted}", next_step or f"grant {wanted} to {who}"
+        return (
+            reason or f"no policy of {who} allows {wanted}",
+            next_step or f"have {wanted} granted to the caller, or use another identity",
+        )
     return (
         reason or "no policy of the caller allows this",
         next_step or "ask for the permission, or use another identity",

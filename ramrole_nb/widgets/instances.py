@@ -56,7 +56,9 @@ _GAP = (
     "Replacing is detaching and then attaching: no call does both. In between an instance has no role, and programs on it "
     "that fetch credentials fail for that moment. What cannot get the new role gets its old one back."
 )
-_GAP_AFTER = "where a role was replaced there was none for a moment: a fetch of credentials that failed then works when tried again"
+_GAP_AFTER = (
+    "where a role was replaced there was none for a moment: a fetch that failed then works when tried again"
+)
 _SESSION_LABEL = "Session policy (for Attach alone; it narrows what the role may do on these instances)"
 
 
@@ -76,7 +78,7 @@ class _Picture:
     roles: Mapping[str, str] = field(default_factory=dict)
     regions: tuple[str, ...] = ()
     assumable: tuple[str, ...] = ()
-    wanted: str = ""
+    region: str = ""
     # What the caller lacks, by instance id and by role name.
     lacks: Mapping[str, tuple[_Lack, ...]] = field(default_factory=dict)
     role_lacks: Mapping[str, tuple[_Lack, ...]] = field(default_factory=dict)
@@ -347,7 +349,7 @@ class InstancesPanel(Panel):
             self.region.value = chosen if chosen in regions else _EVERYWHERE
         self._offer(picture)
         self._tell_permissions()
-        if self._wanted and not picture.wanted:
+        if self._wanted and not picture.region:
             wanted, self._wanted = self._wanted, ()
             self._select_at_start(wanted)
 

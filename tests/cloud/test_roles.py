@@ -308,6 +308,16 @@ def test_the_service_refuses_what_our_checks_let_through(cloud: Cloud) -> None:
     assert "parse_policy" in caught.value.next_step
 
 
+def test_a_role_of_a_list_tells_whom_it_trusts(cloud: Cloud) -> None:
+    cloud.roles.create("ForEcs")
+    cloud.roles.create("ForOthers", trust=rr.policy.trust_for_service("fc.aliyuncs.com"))
+    listed = {role.name: role for role in cloud.roles}
+    assert listed["ForEcs"].trust_policy == "", "ListRoles does not tell it"
+    assert listed["ForEcs"].trusts_ecs
+    assert not listed["ForOthers"].trusts_ecs
+    assert "ECS (ecs.aliyuncs.com)" in repr(listed["ForEcs"])
+
+
 # ---- which of them ECS may assume
 
 
@@ -343,13 +353,3 @@ def test_what_is_known_of_roles_is_not_asked_again(
     cloud.roles["Role3"].delete()
     cloud.roles.create("Role3", trust=FOR_FC)  # another role of the same name
     assert cloud.roles.for_ecs() == ["Role0", "Role1", "Role2", "Role4"]
-
-
-def test_a_role_of_a_list_tells_whom_it_trusts(cloud: Cloud) -> None:
-    cloud.roles.create("ForEcs")
-    cloud.roles.create("ForOthers", trust=rr.policy.trust_for_service("fc.aliyuncs.com"))
-    listed = {role.name: role for role in cloud.roles}
-    assert listed["ForEcs"].trust_policy == "", "ListRoles does not tell it"
-    assert listed["ForEcs"].trusts_ecs
-    assert not listed["ForOthers"].trusts_ecs
-    assert "ECS (ecs.aliyuncs.com)" in repr(listed["ForEcs"])

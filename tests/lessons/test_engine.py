@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
@@ -35,6 +36,7 @@ from tests.lessons.conftest import Hands
 @pytest.fixture
 def elsewhere(world: Sandbox, tmp_path: Path) -> Callable[..., Cloud]:
     """Return sessions like live ones: the services answer, no metadata service does, and there is no sandbox to ask."""
+    os.chdir(tmp_path)
 
     def connect(*, proxy: str = "", agrees: bool = True) -> Cloud:
         line = world.admin.status()
@@ -145,7 +147,7 @@ def test_another_account_has_no_such_instance(elsewhere: Callable[..., Cloud]) -
         def solve(self, cloud: Cloud) -> None: ...
 
     cloud = elsewhere()
-    found = Nowhere(cloud, "01", "q9", Progress(Path.cwd, lambda: ("", "", ""))).check()
+    found = Nowhere(cloud, "01", "q9", Progress(lambda: Path("there"), lambda: ("", "", ""))).check()
     assert found.outcome == "cannot tell"
     assert "none of that name" in found.message
 

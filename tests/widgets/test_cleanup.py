@@ -206,7 +206,7 @@ def test_what_fails_stays_and_says_why_and_what_to_do(world: Sandbox, made: Made
     done, failed = panel.model.result.items
     assert done.ok
     for shown in (panel._outcome.value, panel.html()):
-        for fact in ("failed ✕", failed.code, failed.request_id, "grant ram:DeleteRole to"):
+        for fact in ("failed ✕", failed.code, failed.request_id, "have ram:DeleteRole granted"):
             assert fact
             assert fact in shown
     assert "delete role EcsRamRole" in panel._list.value
