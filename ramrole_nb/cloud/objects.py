@@ -59,7 +59,8 @@ class DownloadedFile(type(Path())):  # type: ignore[misc]
         facts = [
             ("saved as", str(shown)),
             ("size", f"{self.size:,} bytes"),
-            ("verified", f"{self.verified} (CRC64 {self.crc64})" if self.crc64 else self.verified),
+            ("verified", self.verified),
+            ("CRC64", self.crc64),
             ("took", f"{self.seconds:.2f} s"),
         ]
         head = b""
