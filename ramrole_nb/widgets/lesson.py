@@ -11,6 +11,7 @@ import ipywidgets as widgets
 
 from ..errors import InputError
 from ..jobs import Job
+from ..lessons.shown import signed
 from .fields import heading, note
 from .panel import Panel, row
 
@@ -26,6 +27,7 @@ class _Known:
 
     html: str
     text: str
+    outcome: str = ""
 
 
 class ExercisePanel(Panel):
@@ -46,6 +48,7 @@ class ExercisePanel(Panel):
     # -- controls --------------------------------------------------------------------------------------------
 
     def _controls(self) -> Sequence[widgets.Widget]:
+        self._known = widgets.HTML()
         self._hinted = widgets.HTML()
         self._check = self.button("Check", self.check, main=True)
         self._hint = self.button("Hint", self.hint)
@@ -55,6 +58,7 @@ class ExercisePanel(Panel):
         return (
             heading(self.exercise.title),
             note(self.exercise.task),
+            self._known,
             row(self._check, self._hint, self._solution, self._do_it),
             self._hinted,
         )
@@ -129,10 +133,11 @@ class ExercisePanel(Panel):
     # -- what it shows ---------------------------------------------------------------------------------------
 
     def _read(self) -> _Known:
-        return _Known(self.exercise._repr_html_(), repr(self.exercise))
+        return _Known(self.exercise._repr_html_(), repr(self.exercise), self.exercise.outcome)
 
     def _draw(self, picture: _Known) -> None:
-        del picture  # its text is for where there is no front end
+        told = signed(picture.outcome) if picture.outcome else "not checked yet"
+        self._known.value = f'<div class="rr-note">Last verdict: {escape(told)}</div>'
         last = self._hints[-1] if self._hints else None
         self._hinted.value = self._hints_html()
         self._hint.description = "Hint" if last is None else f"Hint ({last.number} of {last.total} seen)"
