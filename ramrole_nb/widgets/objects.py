@@ -413,7 +413,9 @@ class ObjectsPanel(Panel):
         asked, places, listed = self._asked(), self._places, self._listed
         over = f", over {listed.endpoint}" if listed is not None and listed.endpoint else ""
         if not asked.signer:
-            return f"Requests are signed by {self.cloud.provenance}{over}."
+            alone = places is not None and not any(places.roles.values()) and not places.not_told
+            more = " No instance has a role yet: attach one, and you can sign as it here." if alone else ""
+            return f"Requests are signed by {self.cloud.provenance}{over}.{more}"
         vm = next((vm for vm in places.instances if vm.instance_id == asked.signer), None) if places else None
         if vm is None:
             return f"Requests are to be signed by the role on {asked.signer}."

@@ -57,6 +57,7 @@ def test_with_nothing_chosen_it_says_what_there_is(cloud: Cloud, made: Made) -> 
         assert "sandbox-photos (cn-beijing)" in shown
         assert "No bucket is chosen" in shown
         assert "signed by the sandbox user admin" in shown
+        assert "No instance has a role yet" in shown
     click(panel, "List")
     assert isinstance(panel.model.error, InputError)
     assert "No bucket is chosen" in panel.text()
@@ -163,6 +164,7 @@ def test_a_thousand_and_more(cloud: Cloud, world: Sandbox, made: Made) -> None:
 def test_as_the_role_on_an_instance(cloud: Cloud, made: Made) -> None:
     panel = made(ObjectsPanel(cloud, "sandbox-photos", prefix="testfolder/"))
     assert panel.signer.value == ""
+    assert "No instance has a role yet" not in panel.text()
     assert dict(panel.signer.options)[f"role EcsRamRole on web-1 ({WEB1})"] == WEB1
     panel.signer.value = WEB1
     panel.wait()
