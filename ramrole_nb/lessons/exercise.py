@@ -63,6 +63,8 @@ class Exercise(ABC):
     praise: ClassVar[str] = "All of it holds."
     #: An instance whose own metadata service has to be asked; elsewhere than on it, live, nobody can.
     only_on: ClassVar[str] = ""
+    #: What to run on the instance to find out, where neither the solution nor the check is it.
+    try_there: ClassVar[str] = ""
 
     def __init__(self, cloud: Cloud, number: str, name: str, progress: Progress) -> None:
         self._cloud = cloud
@@ -172,14 +174,19 @@ class Exercise(ABC):
 
     def _code(self) -> str:
         """Return the body of `solve`, so that what is shown is what is run."""
-        source = textwrap.dedent(inspect.getsource(type(self).solve))
-        body = textwrap.dedent(source.split("\n", 1)[1]).rstrip()
+        body = self._body()
         return f"from ramrole_nb import policy\n\n{body}" if re.search(r"\bpolicy\.", body) else body
+
+    def _body(self) -> str:
+        source = textwrap.dedent(inspect.getsource(type(self).solve))
+        return textwrap.dedent(source.split("\n", 1)[1]).rstrip()
 
     def _code_for_the_instance(self) -> str:
         """Return what a learner runs there: the solution where only the instance can do it, else the check itself."""
         check = f'rr.lesson(cloud, "{self._number}").{self._name}.check()'
-        return f'import ramrole_nb as rr\n\ncloud = rr.connect("live")\n{self._code() if self.only_on else check}'
+        body = self.try_there or (self._body() if self.only_on else check)
+        more = "from ramrole_nb import policy\n" if re.search(r"(?<!rr\.)\bpolicy\.", body) else ""
+        return f'import ramrole_nb as rr\n{more}\ncloud = rr.connect("live")\n{body}'
 
     def _facts(self) -> list[tuple[str, str]]:
         known = self._progress.exercise(self._number, self._name)

@@ -30,7 +30,9 @@ class ARoleForInstances(Exercise):
         f"cloud.roles.create({READER!r}) makes a role with that trust policy.",
         f"Of a role that exists: cloud.roles[{READER!r}].set_trust(rr.policy.trust_for_service('ecs.aliyuncs.com')).",
     )
-    praise = f"{READER} exists, and ECS may assume it: any instance can have it. It may do nothing yet."
+    praise = (
+        f"{READER} exists, and ECS may assume it: any instance can have it. What it may do is another matter."
+    )
 
     def look(self, see: Look) -> None:
         role = see.role(READER)
@@ -117,13 +119,13 @@ def reads_only_the_folder(see: Look, name: str) -> None:
         raise see.not_yet(
             f"{name} may do more than asked, by {culprits}.{also}",
             *(f"it must not {words}" for words, _ in excess),
-            *(f"it may not {words} yet" for words, _ in lacking),
+            *(f"the permission to {words}" for words, _ in lacking),
             next_step=f"take away what gives too much: role.revoke({excess[0][1]!r})",
         )
     if lacking:
         raise see.not_yet(
             f"{name} holds {held}, which is not enough: {lacking[0][1]}",
-            *(f"it may not {words} yet" for words, _ in lacking),
+            *(f"the permission to {words}" for words, _ in lacking),
             next_step="policy.read_objects(bucket, prefix) writes such a policy",
         )
 

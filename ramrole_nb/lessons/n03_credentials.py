@@ -140,6 +140,7 @@ class AfterItsEnd(Exercise):
         "vm.credentials() keeps what it holds while that looks valid: vm.credentials(refresh=True) fetches anew.",
     )
     only_on = "windows-1"
+    try_there = "cloud.here.credentials(refresh=True)  # and again some hours later, when that one has ended"
 
     def start(self, setup: Setup) -> None:
         setup.role(WINDOWS_ROLE, "AliyunOSSReadOnlyAccess")

@@ -189,6 +189,12 @@ class NarrowedOnOne(Exercise):
         "vm.attach('batch-worker', session_policy=rr.policy.read_objects('sandbox-backup', 'logs/'))",
     )
     praise = "One role, two measures: batch-1 reads all of sandbox-backup, batch-2 only logs/."
+    try_there = """bucket = cloud.buckets["sandbox-backup"].using(cloud.here)
+for key in ("logs/2026-01-01.log", "readme.txt"):  # batch-1 reads both, batch-2 only the first
+    try:
+        print(key, "can be read:", bucket.head(key).size, "bytes")
+    except rr.errors.AccessDenied:
+        print(key, "is refused")"""
 
     def start(self, setup: Setup) -> None:
         setup.role("batch-worker", policy.read_objects("sandbox-backup"))

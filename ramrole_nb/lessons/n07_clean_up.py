@@ -127,7 +127,7 @@ class DataToo(Exercise):
             raise see.not_attempted("scratch/ still holds both objects.")
         if left:
             raise see.not_yet("One of the two is gone.", *(f"no {key}" for key in left))
-        if not self._progress.lesson(self._number)["prepared"]:
+        if not _was_made(see, SCRATCH):
             raise see.not_attempted(
                 "There is nothing below scratch/.", next_step="lesson.prepare() sets it up"
             )
@@ -136,6 +136,13 @@ class DataToo(Exercise):
         bucket = cloud.buckets["sandbox-photos"]
         for found in bucket.list("scratch/"):
             bucket.delete(found.key)
+
+
+def _was_made(see: Look, keys: tuple[str, ...]) -> bool:
+    """Tell whether these objects were uploaded to this world at all."""
+    if see.has_journal:
+        return any(e.get("key") in keys and e.get("status") == 200 for e in see.journal("Oss", "PutObject"))
+    return any(e.kind == "object" and e.name in keys for e in see.cloud.context.ledger.entries())
 
 
 class NothingLeft(Exercise):
@@ -158,6 +165,7 @@ class NothingLeft(Exercise):
         entries = [e for e in ledger.entries() if self._is_here(see, e)]
         mine = {e.name for e in entries if e.kind == "role"}
         names = see.role_names()
+        created: set[str] = set()
         if see.has_journal:  # no role is there at the start, so whoever made one made it for this
             created = {str(e.get("params", {}).get("RoleName")) for e in see.journal("Ram", "CreateRole")}
             mine |= created
@@ -170,7 +178,7 @@ class NothingLeft(Exercise):
                     *(f"no role {name}" for name in left),
                     next_step=f"detach it where it is attached, then cloud.roles[{left[0]!r}].delete(revoke=True)",
                 )
-            if not entries:
+            if not (created if see.has_journal else entries):
                 raise see.not_attempted(
                     "Nothing was made here yet.", next_step="lesson.prepare() makes something to clean"
                 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 from pathlib import Path
 
 from ..errors import InputError, RamroleError
@@ -35,19 +37,19 @@ def copy_beside(number: str, version: str, folder: Path) -> Path:
         )
     source = found[0]
     wanted = source.read_bytes()
-    for at in range(1, 1000):
-        target = folder / f"{source.stem}.{version}{f'-{at}' if at > 1 else ''}.ipynb"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with open(target, "xb") as file:
-                file.write(wanted)
-            return target
-        except FileExistsError:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for at in itertools.count(1):
+            target = folder / f"{source.stem}.{version}{f'-{at}' if at > 1 else ''}.ipynb"
+            with contextlib.suppress(FileExistsError):
+                with open(target, "xb") as file:
+                    file.write(wanted)
+                return target
             if target.read_bytes() == wanted:
                 return target
-        except OSError as error:
-            raise InputError(
-                f"The notebook cannot be written to {folder}: {error.strerror or error}.",
-                next_step="name another folder: lesson.matching_copy('FOLDER')",
-            ) from None
-    raise InputError(f"{folder} is full of copies of {source.name}.", next_step="name another folder")
+    except OSError as error:
+        trouble = error.strerror or str(error)
+    raise InputError(
+        f"The notebook cannot be written to {folder}: {trouble}.",
+        next_step="name another folder: lesson.matching_copy('FOLDER')",
+    )

@@ -31,7 +31,10 @@ OUTCOMES = (CORRECT, NOT_YET, NOT_ATTEMPTED, CANNOT_TELL)
 _SIGNS = {CORRECT: "✓", NOT_YET: "✕", NOT_ATTEMPTED: "○", CANNOT_TELL: "?"}
 
 _RUN_THERE = "Run this on the instance"
-_PRE = "margin:6px 0 0;padding:6px 8px;overflow-x:auto;border:1px solid var(--jp-border-color2,#bdbdbd)"
+_PRE = (
+    "margin:6px 0 0;padding:6px 8px;white-space:pre-wrap;overflow-wrap:anywhere;"
+    "border:1px solid var(--jp-border-color2,#bdbdbd)"
+)
 
 
 def signed(outcome: str) -> str:

@@ -21,7 +21,8 @@ class Setup:
     """Makes what a lesson needs, step by step; a step once made is not made again while the world is the same.
 
     What is missing later was taken away by the learner, and stays away; only after a reset of the world, or a clean-up
-    that left nothing, is everything set up anew.
+    that left nothing, is everything set up anew. (A sandbox that has served five thousand calls since is taken for one
+    that was put back: what is there stays all the same, and what is missing comes again.)
     """
 
     def __init__(self, cloud: Cloud, number: str, progress: Progress) -> None:

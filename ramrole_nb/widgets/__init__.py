@@ -14,17 +14,30 @@ from typing import TYPE_CHECKING, Any
 from ..errors import nearest
 
 if TYPE_CHECKING:
+    from .cleanup import CleanUpPanel
     from .code import CodePanel
+    from .instances import InstancesPanel
     from .lesson import ExercisePanel, LessonPanel
     from .objects import ObjectsPanel
     from .panel import Panel
     from .role import RolePanel
 
-__all__ = ["CodePanel", "ExercisePanel", "LessonPanel", "ObjectsPanel", "Panel", "RolePanel"]
+__all__ = [
+    "CleanUpPanel",
+    "CodePanel",
+    "ExercisePanel",
+    "InstancesPanel",
+    "LessonPanel",
+    "ObjectsPanel",
+    "Panel",
+    "RolePanel",
+]
 
 _HOMES = {
+    "CleanUpPanel": ".cleanup",
     "CodePanel": ".code",
     "ExercisePanel": ".lesson",
+    "InstancesPanel": ".instances",
     "LessonPanel": ".lesson",
     "ObjectsPanel": ".objects",
     "Panel": ".panel",

@@ -6,6 +6,7 @@ except where the wrong state is about them.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -422,7 +423,7 @@ def _instead(role: str, policy: str, *statements: dict[str, Any]) -> Callable[[H
     return _then(lambda h: h.revoke(role), lambda h: h.grant(role, policy, *statements))
 
 
-FOLDER_ONLY = '{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:*","Resource":"acs:oss:*:*:sandbox-photos/testfolder/*"}]}'
+FOLDER_ONLY = json.dumps({"Version": "1", "Statement": [allow("oss:*", f"{PHOTOS}/testfolder/*")]})
 
 _Q13 = Case(
     "05.q1",
@@ -504,7 +505,7 @@ _Q14 = Case(
     _writer(_PUT),
 )
 
-_LOGS = '{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:Get*","Resource":"acs:oss:*:*:sandbox-backup/logs/*"}]}'
+_LOGS = json.dumps({"Version": "1", "Statement": [allow("oss:Get*", "acs:oss:*:*:sandbox-backup/logs/*")]})
 
 
 def _again(instance: str, policy: str, role: str = "batch-worker") -> Callable[[Hands], Any]:
