@@ -261,7 +261,7 @@ def compare() -> Comparison:
 
 
 def _text(name: str) -> str:
-    from .lab import shipped_notebooks
+    from .lessons.shipped import shipped_notebooks
 
     return (shipped_notebooks() / name).read_text("utf-8")
 

@@ -43,7 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "publishing": set(),
     "done": {"cloud", "snippets"},
     # The only ones that may know both the cloud and the sandbox.
-    "page": _VALUES | {"cloud", "sandbox", "lab"},
+    "page": _VALUES | {"cloud", "sandbox", "lessons"},
     "connect": _WIDGETS - {"lessons"} | {"sandbox"},
     "cli": _EVERYTHING,
     "lab": _EVERYTHING,

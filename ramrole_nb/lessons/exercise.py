@@ -93,6 +93,11 @@ class Exercise(ABC):
         return self._cloud
 
     @property
+    def outcome(self) -> str:
+        """The last check's outcome; empty: not checked yet."""
+        return str(self._progress.exercise(self._number, self._name).get("outcome", ""))
+
+    @property
     def id(self) -> str:
         """Such as `01.q1`."""
         return f"{self._number}.{self._name}"

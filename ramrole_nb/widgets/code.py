@@ -24,6 +24,7 @@ __all__ = ["CodePanel"]
 
 _LAST = 20
 _NOTHING = "Nothing was done yet. Click in a panel or run a cell, and its code stands here."
+_CHOOSE = "What was done in this session, the newest first. Choose one to see its code."
 _LONGEST = 90
 
 
@@ -55,7 +56,7 @@ class CodePanel(Panel):
         self._none = widgets.HTML()
         self.done = widgets.Select(
             options=[],
-            description="Done, the newest first",
+            description="Done",
             rows=5,
             style={"description_width": "initial"},
             layout=widgets.Layout(width="100%", max_width="60em"),
@@ -98,7 +99,7 @@ class CodePanel(Panel):
         return _Picture(tuple(reversed(actions[-_LAST:])))
 
     def _draw(self, picture: _Picture) -> None:
-        self._none.value = "" if picture.actions else f'<div class="rr-note">{escape(_NOTHING)}</div>'
+        self._none.value = f'<div class="rr-note">{escape(_CHOOSE if picture.actions else _NOTHING)}</div>'
         self._box.layout.display = "" if picture.actions else "none"
         options = [(f"{number}. {_words(action)}", number) for number, action in picture.actions]
         if options != list(self.done.options):

@@ -11,6 +11,7 @@ import ipywidgets as widgets
 
 from ..errors import InputError
 from ..jobs import Job
+from ..lessons.shown import signed
 from .fields import heading, note
 from .panel import Panel, row
 
@@ -26,17 +27,19 @@ class _Known:
 
     html: str
     text: str
+    outcome: str = ""
 
 
 class ExercisePanel(Panel):
     """Work on one exercise.
 
-    Parameters: `exercise` one of a lesson, such as `rr.lesson(cloud, "01").q1`. In one line: `exercise.check()`,
-    `exercise.hint()`, `exercise.solution()`, `exercise.solution(apply=True)`.
+    Parameters: `exercise` one of a lesson, such as `rr.lesson(cloud, "01").q1`; `embedded` inside a panel that says where
+    it works. In one line: `exercise.check()`, `exercise.hint()`, `exercise.solution()`, `exercise.solution(apply=True)`.
     """
 
-    def __init__(self, exercise: Exercise) -> None:
+    def __init__(self, exercise: Exercise, *, embedded: bool = False) -> None:
         self.exercise = exercise
+        self._embedded = embedded
         self.TITLE = f"Exercise {exercise.id}"
         self._hints: list[Hint] = []
         self._may_do_it = False
@@ -45,6 +48,7 @@ class ExercisePanel(Panel):
     # -- controls --------------------------------------------------------------------------------------------
 
     def _controls(self) -> Sequence[widgets.Widget]:
+        self._known = widgets.HTML()
         self._hinted = widgets.HTML()
         self._check = self.button("Check", self.check, main=True)
         self._hint = self.button("Hint", self.hint)
@@ -54,6 +58,7 @@ class ExercisePanel(Panel):
         return (
             heading(self.exercise.title),
             note(self.exercise.task),
+            self._known,
             row(self._check, self._hint, self._solution, self._do_it),
             self._hinted,
         )
@@ -119,13 +124,20 @@ class ExercisePanel(Panel):
         undecided = text.startswith(("not yet", "not attempted", "cannot tell"))
         super()._say(text, "info" if kind == "done" and undecided else kind)
 
+    def _update_banner(self) -> None:
+        super()._update_banner()
+        if self._embedded:
+            title = f'<strong class="rr-panel-title">{escape(self.TITLE)}</strong>'
+            self._banner.value = f'<div class="rr-panel-head">{title}</div>'
+
     # -- what it shows ---------------------------------------------------------------------------------------
 
     def _read(self) -> _Known:
-        return _Known(self.exercise._repr_html_(), repr(self.exercise))
+        return _Known(self.exercise._repr_html_(), repr(self.exercise), self.exercise.outcome)
 
     def _draw(self, picture: _Known) -> None:
-        del picture  # its text is for where there is no front end
+        told = signed(picture.outcome) if picture.outcome else "not checked yet"
+        self._known.value = f'<div class="rr-note">Last verdict: {escape(told)}</div>'
         last = self._hints[-1] if self._hints else None
         self._hinted.value = self._hints_html()
         self._hint.description = "Hint" if last is None else f"Hint ({last.number} of {last.total} seen)"
@@ -163,8 +175,13 @@ class LessonPanel(Panel):
     def __init__(self, lesson: Lesson) -> None:
         self.lesson = lesson
         self.TITLE = f"Lesson {lesson.number}: {lesson.title}"
-        self.exercises = tuple(ExercisePanel(exercise) for exercise in lesson.exercises.values())
+        self.exercises = tuple(ExercisePanel(one, embedded=True) for one in lesson.exercises.values())
         super().__init__(lesson.cloud)
+        for panel in self.exercises:
+            panel.model.observe(lambda _: self.refresh(), names=["result"])
+            panel.box.layout.margin = "8px 0 0"
+        # Below what this panel's own buttons come to, which else would stand far from them.
+        self.box.children = (*self.box.children, *(panel.box for panel in self.exercises))
 
     # -- controls --------------------------------------------------------------------------------------------
 
@@ -173,14 +190,7 @@ class LessonPanel(Panel):
         self._prepare = self.button("Prepare", self.prepare, main=True)
         self._restart = self.button("Start over", self.start_over)
         version = [note(self.lesson.version_note)] if self.lesson.version_note else []
-        for panel in self.exercises:
-            panel.model.observe(lambda _: self.refresh(), names=["result"])
-        return (
-            *version,
-            self._score,
-            row(self._prepare, self._restart),
-            *(panel.box for panel in self.exercises),
-        )
+        return (*version, self._score, row(self._prepare, self._restart))
 
     # -- actions ---------------------------------------------------------------------------------------------
 

@@ -110,12 +110,13 @@ class ObjectsPanel(Panel):
             layout=widgets.Layout(width="22em", max_width="100%"),
         )
         own = (self._own_label(), "")
-        self.signer = choice("As", [own, (instance, instance)] if instance else [own], instance)
+        self.signer = choice("Sign as", [own, (instance, instance)] if instance else [own], instance)
         self.prefix = text_field("Prefix", prefix, placeholder="testfolder/")
         self.prefix.continuous_update = False
         self._known = widgets.HTML()
         self._who = widgets.HTML()
         self._path = row()
+        self._path_label = widgets.Label("Path")
         self.table = DataTable(columns=_COLUMNS, selectable="one", page_size=20, empty="No bucket is chosen.")
         self._trouble = widgets.HTML()
         self.key = text_field("Object key", "", placeholder="testfolder/example.png", width="32em")
@@ -399,7 +400,7 @@ class ObjectsPanel(Panel):
         for button, (name, way) in zip(self._crumbs, steps, strict=False):
             button.description = name
             button.tooltip = f"list {listed.bucket if listed else ''}/{way}"
-        shown = tuple(self._crumbs[: len(steps)])
+        shown = (self._path_label, *self._crumbs[: len(steps)]) if steps else ()
         if shown != self._path.children:
             self._path.children = shown
 
@@ -412,7 +413,9 @@ class ObjectsPanel(Panel):
         asked, places, listed = self._asked(), self._places, self._listed
         over = f", over {listed.endpoint}" if listed is not None and listed.endpoint else ""
         if not asked.signer:
-            return f"Requests are signed by {self.cloud.provenance}{over}."
+            alone = places is not None and not any(places.roles.values()) and not places.not_told
+            more = " No instance has a role yet: attach one, and you can sign as it here." if alone else ""
+            return f"Requests are signed by {self.cloud.provenance}{over}.{more}"
         vm = next((vm for vm in places.instances if vm.instance_id == asked.signer), None) if places else None
         if vm is None:
             return f"Requests are to be signed by the role on {asked.signer}."
@@ -457,10 +460,9 @@ class ObjectsPanel(Panel):
 
     def close(self) -> None:
         super().close()
-        for button in self._crumbs:  # those not shown just now are not below the box
-            button.layout.close()
-            button.style.close()
-            button.close()
+        for widget in (self._path_label, *self._crumbs):  # those not shown just now are not below the box
+            for part in (widget.layout, widget.style, widget):
+                part.close()
 
 
 @contextlib.contextmanager
@@ -470,7 +472,7 @@ def _leading_to_a_role(signer: str) -> Iterator[None]:
         yield
     except ServiceError as error:
         if not signer and error.code == "PublicEndpointForbidden":
-            error.next_step += "; in this panel: choose the role on an instance under “As”"
+            error.next_step += "; in this panel: choose the role on an instance under “Sign as”"
         raise
 
 
@@ -524,7 +526,8 @@ def _shown(path: Path) -> str:
 
 
 def _downloaded(file: DownloadedFile) -> str:
-    speed = f", {file.size / file.seconds / 1e6:,.1f} MB/s" if file.seconds > 0 else ""
+    # Of a small file, the time is that of the request, not of the line.
+    speed = f", {file.size / file.seconds / 1e6:,.1f} MB/s" if file.size >= 1e6 and file.seconds > 0 else ""
     return f"saved as {_shown(Path(file))}: {file.size:,} bytes{speed}, verified: {file.verified}"
 
 

@@ -121,7 +121,7 @@ def test_after_the_record_was_cleared_it_begins_anew(cloud: Cloud, made: Made) -
     cloud.roles.create("One")
     panel = made(CodePanel(cloud))
     cloud.wire.clear()
-    until(lambda: panel._none.value != "")
+    until(lambda: "Nothing was done yet" in panel._none.value)
     assert "Nothing was done yet" in panel.text()
     cloud.roles.create("Two")
     until(lambda: listed(panel) == ["create role Two"])

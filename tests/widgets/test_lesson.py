@@ -37,6 +37,11 @@ def test_the_task_stands_there(cloud: Cloud, made: Made) -> None:
         assert "photo-reader" in shown
         assert "not checked yet" in shown
     assert panel.TITLE == "Exercise 01.q1"
+    assert "Last verdict: not checked yet" in panel._known.value
+    exercise.check()
+    assert exercise.outcome == "not attempted"
+    panel.refresh().wait()
+    assert "Last verdict: ○ not attempted" in panel._known.value
 
 
 def test_check_says_the_outcome_in_words(cloud: Cloud, made: Made) -> None:
@@ -172,6 +177,7 @@ def test_start_over_forgets_the_progress(cloud: Cloud, made: Made) -> None:
     assert panel.model.error is None
     assert panel.model.status.startswith("the progress is forgotten")
     assert "0 of" in panel._score.value
+    until(lambda: "not checked yet" in first._known.value)
     assert first._hinted.value == ""
     assert first._outcome.value == ""
     assert first._do_it.layout.display == "none"
