@@ -40,14 +40,11 @@ _COLUMNS = [
     {"key": "call", "title": "call"},
     {"key": "status", "title": "status"},
     {"key": "time", "title": "time (UTC)"},
-    {"key": "ms", "title": "ms", "kind": "number"},
     {"key": "by", "title": "signed by"},
-    {"key": "why", "title": "decided because"},
+    {"key": "decided", "title": "decided by"},
 ]
-_HEAD = ("call", "status", "ms", "signed by", "decided because")
+_HEAD = ("call", "status", "ms", "signed by", "decided by")
 _KEEP = 2_000
-# A table's cell; the whole sentence is in the opened exchange.
-_LONGEST_CELL = 110
 # How many a saved notebook shows opened, for where nothing can be clicked.
 _OPENED = 8
 # How long one question for more is held open, and the pause after an answer, in seconds.
@@ -250,17 +247,23 @@ def _status(call: WireCall) -> str:
     return f"{'✓' if call.ok else '✕'} {call.status or 'no answer'}"
 
 
-def _why(call: WireCall) -> str:
-    why = str(call.decision.get("because", "")) or call.error
-    if not call.ok and call.error and why != call.error:
-        why = f"{call.error.partition(':')[0]}: {why}"
-    if not why and call.service == "IMDS":
-        why = "no policy is asked"
-    return why if len(why) <= _LONGEST_CELL else f"{why[:_LONGEST_CELL]}…"
+def _decided(call: WireCall) -> str:
+    """Say in a few words who decided; the whole sentence is in the opened exchange."""
+    policy, outcome = call.decision.get("policy", ""), call.decision.get("outcome", "")
+    told = {
+        "ALLOW": f"✓ {policy}",
+        "EXPLICIT_DENY": f"✕ {policy}",
+        "IMPLICIT_DENY": "✕ nothing allows it",
+        "UNKNOWN": "? not modelled",
+    }.get(outcome, "–")
+    if call.ok:
+        return told
+    error = call.error.partition(":")[0]
+    return error if outcome in ("", "ALLOW") else f"{told} ({error})"
 
 
 def _cells(call: WireCall) -> list[str]:
-    return [f"{call.seq} {call.name}", _status(call), f"{call.ms:.0f}", call.caller, _why(call)]
+    return [f"{call.seq} {call.name}", _status(call), f"{call.ms:.0f}", call.caller, _decided(call)]
 
 
 def _row(call: WireCall) -> dict[str, Any]:
@@ -269,7 +272,6 @@ def _row(call: WireCall) -> dict[str, Any]:
         "call": f"{call.seq} {call.name}",
         "status": _status(call),
         "time": datetime.fromtimestamp(call.time, UTC).strftime("%H:%M:%S"),
-        "ms": round(call.ms, 1),
         "by": call.caller,
-        "why": _why(call),
+        "decided": _decided(call),
     }
