@@ -36,14 +36,15 @@ _SERVICES = (
 )
 # Twelve fit into the table without scrolling, so that the newest is in sight.
 _SHOWN = (("the last 12", "12"), ("the last 50", "50"), ("the last 200", "200"), ("all", "2000"))
+# In the order of use: where it is narrow, the last ones are scrolled to.
 _COLUMNS = [
     {"key": "call", "title": "call"},
     {"key": "status", "title": "status"},
-    {"key": "time", "title": "time (UTC)"},
-    {"key": "by", "title": "signed by"},
     {"key": "decided", "title": "decided by"},
+    {"key": "by", "title": "signed by"},
+    {"key": "time", "title": "time (UTC)"},
 ]
-_HEAD = ("call", "status", "ms", "signed by", "decided by")
+_HEAD = ("call", "status", "decided by", "signed by", "ms")
 _KEEP = 2_000
 # How many a saved notebook shows opened, for where nothing can be clicked.
 _OPENED = 8
@@ -263,7 +264,7 @@ def _decided(call: WireCall) -> str:
 
 
 def _cells(call: WireCall) -> list[str]:
-    return [f"{call.seq} {call.name}", _status(call), f"{call.ms:.0f}", call.caller, _decided(call)]
+    return [f"{call.seq} {call.name}", _status(call), _decided(call), call.caller, f"{call.ms:.0f}"]
 
 
 def _row(call: WireCall) -> dict[str, Any]:
