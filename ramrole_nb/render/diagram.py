@@ -19,7 +19,7 @@ _LIST = "list-style:none;margin:0;padding:0"
 _PLAIN = f"border:{LINE};border-radius:4px;padding:6px 10px;margin:4px 0;overflow-wrap:anywhere"
 _LIT = f"border:3px solid {_ACCENT};border-radius:4px;padding:4px 8px;margin:4px 0;overflow-wrap:anywhere"
 _LANE = f"display:flex;flex-wrap:wrap;gap:4px 14px;align-items:flex-start;border-top:{LINE};padding:8px 0;margin:0"
-_COLUMN = "flex:1 1 185px;min-width:0"
+_COLUMN = "flex:1 1 165px;min-width:0"
 
 
 @dataclass(frozen=True)

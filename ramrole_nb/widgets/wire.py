@@ -34,19 +34,18 @@ _SERVICES = (
     ("IMDS (metadata)", "IMDS"),
     ("none of them", "front"),
 )
-_SHOWN = (("the last 50", "50"), ("the last 200", "200"), ("all", "2000"))
+# Twelve fit into the table without scrolling, so that the newest is in sight.
+_SHOWN = (("the last 12", "12"), ("the last 50", "50"), ("the last 200", "200"), ("all", "2000"))
+# In the order of use: where it is narrow, the last ones are scrolled to.
 _COLUMNS = [
     {"key": "call", "title": "call"},
     {"key": "status", "title": "status"},
-    {"key": "time", "title": "time", "kind": "time"},
-    {"key": "ms", "title": "ms", "kind": "number"},
+    {"key": "decided", "title": "decided by"},
     {"key": "by", "title": "signed by"},
-    {"key": "why", "title": "decided because"},
+    {"key": "time", "title": "time (UTC)"},
 ]
-_HEAD = ("call", "status", "ms", "signed by", "decided because")
+_HEAD = ("call", "status", "decided by", "signed by", "ms")
 _KEEP = 2_000
-# A table's cell; the whole sentence is in the opened exchange.
-_LONGEST_CELL = 160
 # How many a saved notebook shows opened, for where nothing can be clicked.
 _OPENED = 8
 # How long one question for more is held open, and the pause after an answer, in seconds.
@@ -77,7 +76,7 @@ class WirePanel(Panel):
 
     def _controls(self) -> Sequence[widgets.Widget]:
         self.service = choice("Service", _SERVICES, "")
-        self.shown = choice("Show", _SHOWN, "50")
+        self.shown = choice("Show", _SHOWN, "12")
         self.failures = _box("Only failures")
         self.lookups = _box("Look-ups too")
         self.follow = _box("Follow", on=True)
@@ -92,7 +91,9 @@ class WirePanel(Panel):
         self._folded = widgets.HTML()
         self._opened = widgets.HTML(_CHOOSE, layout=widgets.Layout(width="100%"))
         again = self.button("Look again", self.refresh, tooltip="Read anew: cloud.wire.exchanges()")
-        clear = self.button("Clear", self.clear, tooltip="Forget what was shown so far: cloud.wire.clear()")
+        clear = self.button(
+            "Clear exchanges", self.clear, tooltip="Forget what was shown so far: cloud.wire.clear()"
+        )
         return (
             row(self.service, self.shown, self.failures, self.lookups, self.follow),
             self.table,
@@ -247,15 +248,23 @@ def _status(call: WireCall) -> str:
     return f"{'✓' if call.ok else '✕'} {call.status or 'no answer'}"
 
 
-def _why(call: WireCall) -> str:
-    why = str(call.decision.get("because", "")) or call.error
-    if not call.ok and call.error and why != call.error:
-        why = f"{call.error.partition(':')[0]}: {why}"
-    return why if len(why) <= _LONGEST_CELL else f"{why[:_LONGEST_CELL]}…"
+def _decided(call: WireCall) -> str:
+    """Say in a few words who decided; the whole sentence is in the opened exchange."""
+    policy, outcome = call.decision.get("policy", ""), call.decision.get("outcome", "")
+    told = {
+        "ALLOW": f"✓ {policy}",
+        "EXPLICIT_DENY": f"✕ {policy}",
+        "IMPLICIT_DENY": "✕ nothing allows it",
+        "UNKNOWN": "? not modelled",
+    }.get(outcome, "–")
+    if call.ok:
+        return told
+    error = call.error.partition(":")[0]
+    return error if outcome in ("", "ALLOW") else f"{told} ({error})"
 
 
 def _cells(call: WireCall) -> list[str]:
-    return [f"{call.seq} {call.name}", _status(call), f"{call.ms:.0f}", call.caller, _why(call)]
+    return [f"{call.seq} {call.name}", _status(call), _decided(call), call.caller, f"{call.ms:.0f}"]
 
 
 def _row(call: WireCall) -> dict[str, Any]:
@@ -263,8 +272,7 @@ def _row(call: WireCall) -> dict[str, Any]:
         "id": str(call.seq),
         "call": f"{call.seq} {call.name}",
         "status": _status(call),
-        "time": datetime.fromtimestamp(call.time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "ms": round(call.ms, 1),
+        "time": datetime.fromtimestamp(call.time, UTC).strftime("%H:%M:%S"),
         "by": call.caller,
-        "why": _why(call),
+        "decided": _decided(call),
     }

@@ -100,9 +100,9 @@ class WorldPanel(Panel):
         self._shown.value = picture.html(self._step, self._role)
 
     def _account_text(self, picture: Picture) -> str:
-        return (
-            f"Account {picture.account_id}, region {self.cloud.region_id}. {_MEANS.get(self.cloud.mode, '')}"
-        )
+        means = _MEANS.get(self.cloud.mode, "")
+        # A live session is not told its account before the first call, so the banner does not have it.
+        return means if picture.account_id in self.cloud.label else f"Account {picture.account_id}. {means}"
 
     def _body_html(self) -> str:
         if self._picture is None:

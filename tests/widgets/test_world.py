@@ -58,6 +58,7 @@ def test_it_says_where_it_works(cloud: Cloud, made: Made) -> None:
         assert account in shown
     assert "▣ SANDBOX" in panel._banner.value
     assert "cn-beijing" in panel.html()
+    assert panel._account.value.count(account) == 0, "the banner has it already"
     assert "nothing here leaves this machine" in panel.text()
 
 
@@ -131,6 +132,7 @@ def test_live_has_no_such_button(cloud: Cloud, made: Made) -> None:
     assert "Put the world back" not in texts
     assert any("cloud.clean_up()" in str(getattr(w, "value", "")) for w in everything(panel.box))
     assert "⚠ LIVE" in panel._banner.value
+    assert cloud.identity().account_id in panel._account.value
 
 
 def test_what_may_not_be_read_is_said_in_its_place(world: Sandbox, made: Made) -> None:
