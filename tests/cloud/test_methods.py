@@ -18,6 +18,7 @@ import pytest
 import ramrole_nb as rr
 from ramrole_nb.cloud import methods
 from ramrole_nb.cloud.metadata import HARDENED, NORMAL
+from ramrole_nb.cloud.method_run import MethodRun
 from ramrole_nb.cloud.programs import run_program
 from ramrole_nb.cloud.seen import NOBODY_SEES, RequestsSeen
 from ramrole_nb.errors import (
@@ -54,7 +55,7 @@ def vm(cloud: Cloud) -> BoundInstance:
     return with_role(cloud)
 
 
-def lines(run: methods.MethodRun) -> list[str]:
+def lines(run: MethodRun) -> list[str]:
     return [f"{request.method} {request.target}" for request in run.requests]
 
 
@@ -143,7 +144,7 @@ def test_side_by_side(vm: BoundInstance, hands: Hands) -> None:
 
 def test_a_windows_instance_is_no_different(cloud: Cloud) -> None:
     runs = methods.fetch_all(with_role(cloud, "windows-1"))
-    assert [run.outcome for run in runs[:2]] == ["got a credential"] * 2  # type: ignore[misc]
+    assert [run.outcome for run in list(runs)[:2]] == ["got a credential"] * 2
 
 
 @pytest.mark.parametrize("name", PROXY_VARIABLES)
@@ -214,12 +215,13 @@ def test_an_expired_credential(vm: BoundInstance, world: Sandbox) -> None:
 def test_a_bad_mode(vm: BoundInstance) -> None:
     for fetch in (methods.fetch_all, methods.fetch_with_tool, methods.fetch_with_metadata):
         with pytest.raises(InputError, match="Did you mean 'normal'"):
-            fetch(vm, mode="norml")  # type: ignore[operator]
+            fetch(vm, mode="norml")
 
 
 def test_a_run_can_be_cancelled(vm: BoundInstance, world: Sandbox) -> None:
     world.set(metadata_delay=0.4)
-    job = Job.run(lambda ctx: methods.fetch_with_tool(vm, ctx=ctx))
+    job: Job[MethodRun] = Job(lambda ctx: methods.fetch_with_tool(vm, ctx=ctx))
+    job.start()
     seen = RequestsSeen(vm.context, vm.instance_id)
     while not seen.take():
         pass
@@ -257,7 +259,7 @@ def test_off_the_instance_it_says_so_and_gives_the_code(vm: BoundInstance) -> No
         methods.fetch_with_provider,
     ):
         with pytest.raises(MetadataUnreachable) as caught:
-            fetch(away)  # type: ignore[operator]
+            fetch(away)
         assert "on the instance" in caught.value.next_step
     code = methods.by_hand(ROLE, region_id="cn-beijing")
     assert list(code) == [methods.TOOL, methods.METADATA, methods.CLI]
