@@ -110,6 +110,20 @@ def test_a_service_that_breaks_during_the_run_puts_the_knobs_back(vm: BoundInsta
     assert knobs(world) == before
 
 
+def test_turning_the_knob_down_holds_for_the_credential_served_now(vm: BoundInstance, world: Sandbox) -> None:
+    """One issued before would otherwise be served for hours, and nothing would rotate."""
+    first = vm.metadata.credentials()
+    assert vm.metadata.credentials().access_key_id == first.access_key_id
+    world.set(credential_rotation=0.05)
+    time.sleep(0.06)
+    second = vm.metadata.credentials()
+    assert second.access_key_id != first.access_key_id
+    world.set(credential_rotation=None)
+    time.sleep(0.06)
+    third = vm.metadata.credentials()
+    assert vm.metadata.credentials().access_key_id == third.access_key_id
+
+
 def test_no_role_is_said_before_anything_is_set(cloud: Cloud, world: Sandbox) -> None:
     before = knobs(world)
     with pytest.raises(NoRoleAttached):
