@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..errors import Conflict, InputError, NotFound, nearest
+from ..errors import Conflict, InputError, NotFound, RamroleError, nearest
 from ..models import Policy, Role
 from ..policy import (
     MAX_CUSTOM_POLICY,
@@ -206,8 +206,15 @@ class BoundRole(Role):
 
     @property
     def trusts_ecs(self) -> bool:
-        """Whether ECS may assume the role, so that instances can have it."""
-        return trusts_service(self.trust_policy, "ecs.aliyuncs.com")
+        """Whether ECS may assume the role, so that instances can have it.
+
+        A role of a list does not carry its trust policy (ListRoles does not tell it): then it is looked up.
+        """
+        document = self.trust_policy
+        if not document:
+            with self.context.calls.checking():
+                document = Roles(self.context)[self.name].trust_policy
+        return trusts_service(document, "ecs.aliyuncs.com")
 
     def set_trust(self, document: str | Mapping[str, Any]) -> BoundRole:
         """Change the trust policy and return the role as it is now."""
@@ -245,7 +252,10 @@ class BoundRole(Role):
         return html_card(f"Role {self.name}", self._facts())
 
     def _facts(self) -> list[tuple[str, str]]:
-        trusted = "ECS (ecs.aliyuncs.com)" if self.trusts_ecs else "not ECS: instances cannot have it"
+        try:
+            trusted = "ECS (ecs.aliyuncs.com)" if self.trusts_ecs else "not ECS: instances cannot have it"
+        except RamroleError as error:  # showing never raises
+            trusted = f"not known: {error.what}"
         return [
             ("ARN", self.arn),
             ("trusts", trusted),

@@ -16,6 +16,7 @@ from . import actions as do
 from .fragments import Fragment, document_of
 
 TITLE = "Console"
+PROSE = True
 
 RAM = "Log on to the RAM console, https://ram.console.aliyun.com."
 ECS = "Log on to the ECS console, https://ecs.console.aliyun.com."

@@ -17,6 +17,7 @@ from . import actions as do
 from .fragments import CREDENTIALS_URL, LIVE, Fragment, document_of, snake
 
 TITLE = "Python (official SDKs)"
+PROSE = False
 
 # One call of the service takes so many instances.
 BATCH = 100

@@ -18,6 +18,7 @@ from .fragments import CREDENTIALS_URL, LIVE, TOKEN_TTL, TOKEN_URL, Fragment
 from .python import BATCH
 
 TITLE = "Shell (aliyun, curl)"
+PROSE = False
 
 PROFILE = "instance-role"
 _ON_THE_INSTANCE = frozenset({"on the instance"})
@@ -182,7 +183,7 @@ _HEADER = '-H "X-aliyun-ecs-metadata-token: $token"'
 
 
 def _curl(url: str, *, hardened: bool) -> str:
-    return " ".join(["curl -sS --fail", *([_HEADER] if hardened else []), url])
+    return f"curl -sS --fail {_HEADER} \\\n  {url}" if hardened else f"curl -sS --fail {url}"
 
 
 def fetch_credentials(action: do.FetchCredentials) -> Fragment:

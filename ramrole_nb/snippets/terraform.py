@@ -18,6 +18,7 @@ from . import actions as do
 from .fragments import LIVE, Fragment, document_of
 
 TITLE = "Terraform"
+PROSE = False
 
 _HEAD = """\
 terraform {

@@ -43,7 +43,7 @@ class Lab:
     log: list[str]
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -55,7 +55,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     state, folder = tmp_path_factory.mktemp("lab-state"), tmp_path_factory.mktemp("lab") / "notebooks"
     command = [sys.executable, "-m", "ramrole_nb", "--state", str(state), "lab", "--no-browser"]
     server = subprocess.Popen(
-        [*command, "--port", str(_free_port()), "--dir", str(folder)],
+        [*command, "--port", str(free_port()), "--dir", str(folder)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

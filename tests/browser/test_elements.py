@@ -165,8 +165,12 @@ def test_the_panel_is_a_named_group_and_its_controls_have_names(shown: Shown) ->
     ]:
         assert panel.get_by_role(role, name=name, exact=True).count() == 1, (role, name)  # type: ignore[arg-type]
     assert panel.get_by_role("button", name="Hardened", pressed=True).count() == 1
-    shown.run("toggle.value = False")
-    panel.get_by_role("button", name="Hardened", pressed=False).wait_for()
+    shown.run("toggle.value = False; bare.tooltip = 'Object name'; status.label = 'Renamed'")
+    renamed = shown.area.get_by_role("group", name="Renamed")
+    renamed.get_by_role("button", name="Hardened", pressed=False).wait_for()
+    renamed.get_by_role("textbox", name="Object name").wait_for()
+    shown.run("bare.tooltip = 'Bucket name'; status.label = 'Roles panel'")
+    panel.get_by_role("textbox", name="Bucket name").wait_for()
 
 
 def test_no_key_on_a_control_is_a_command(shown: Shown) -> None:
@@ -379,6 +383,9 @@ def test_two_views_of_one_table_agree(shown: Shown) -> None:
     both.nth(1).wait_for()
     both.nth(0).get_by_role("checkbox", name="select web-2").check()
     assert both.nth(1).get_by_role("checkbox", name="select web-2").is_checked()
+    both.nth(1).get_by_text("web-4", exact=True).click()  # anywhere on a row
+    assert both.nth(0).get_by_role("checkbox", name="select web-4").is_checked()
+    assert shown.ask("table.selected") == ["i-2", "i-4"]
     shown.run("grow.children = []; table.selected = []")
     shown.page.wait_for_function("document.querySelectorAll('.rr-table').length === 3")
 
@@ -388,7 +395,9 @@ def test_the_countdown_counts_and_ends(shown: Shown) -> None:
     shown.run("countdown.start(time.time() + 6 * 3600, rotates=time.time() + 5 * 3600)")
     timer = shown.area.get_by_role("timer")
     assert timer.get_attribute("aria-live") == "off"
-    timer.filter(has_text=re.compile(r"^valid for 5 h 59 min \d+ s, rotates in 4 h 59 min \d+ s$")).wait_for()
+    timer.filter(
+        has_text=re.compile(r"^valid for 5\sh 59\smin \d+\ss, rotates in 4\sh 59\smin \d+\ss$")
+    ).wait_for()
     first = timer.inner_text()
     page.wait_for_function(
         "text => document.querySelector('[role=timer]').textContent !== text", arg=first, timeout=3_000
@@ -397,7 +406,7 @@ def test_the_countdown_counts_and_ends(shown: Shown) -> None:
     shown.run(
         "countdown.now = time.time() + 3600; countdown.until = countdown.now + 61.5; countdown.rotates = 0"
     )
-    timer.filter(has_text=re.compile(r"^valid for (1 min [01] s|\d+ s)$")).wait_for()
+    timer.filter(has_text=re.compile(r"^valid for (1\smin [01]\ss|\d+\ss)$")).wait_for()
     shown.area.locator(".rr-countdown [role=status]").filter(has_text="valid for 1 minute").wait_for(
         state="attached"
     )
@@ -434,11 +443,11 @@ def test_copying_code(shown: Shown) -> None:
     block.get_by_role("status").filter(has_text=re.compile("^copied$")).wait_for()
     assert page.evaluate("navigator.clipboard.readText()") == code
 
-    page.evaluate("navigator.clipboard.writeText = () => Promise.reject(new Error('no'))")
+    page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')) }")
     block.get_by_role("button", name="Copy").click()
     block.get_by_role("status").filter(has_text="The code is selected").wait_for()
     assert page.evaluate("getSelection().toString()") == code
-    page.evaluate("delete navigator.clipboard.writeText")
+    page.evaluate("() => { delete navigator.clipboard.writeText }")
     shown.run(
         "code.code = code.code + '\\n'; code.code = code.code.rstrip()"
     )  # the sentence goes with the next code
@@ -486,7 +495,7 @@ CONTRAST = """areas => {
     const poor = [], seen = [];
     for (const node of areas.flatMap(area => [...area.querySelectorAll('.rr-element *')])) {
         const texts = [...node.childNodes].filter(n => n.nodeType === 3 && n.textContent.trim());
-        if (!(texts.length || node.tagName === 'INPUT') || !node.checkVisibility()) continue;
+        if (!(texts.length || node.matches('.rr-input')) || !node.checkVisibility()) continue;
         const back = behind(node), front = over(read(getComputedStyle(node).color), back);
         const [a, b] = [light(front), light(back)].sort((x, y) => y - x);
         const ratio = (a + 0.05) / (b + 0.05);
@@ -516,7 +525,7 @@ def test_in_both_themes_wide_and_narrow(shown: Shown, theme: str, artefacts: Pat
             page.wait_for_timeout(500)
             shown.area.screenshot(path=artefacts / f"elements-{name}-{width}.png")
             found = shown.area.evaluate_all(CONTRAST)
-            assert found["count"] > 300
+            assert found["count"] > 200
             assert found["poor"] == []
             wide = shown.area.evaluate_all(
                 "areas => areas.flatMap(a => [...a.querySelectorAll('.rr-element')])"
@@ -582,12 +591,10 @@ def test_notebook_7_and_voila_show_them_too(browser: Browser, lab: Lab, where: s
         page.wait_for_timeout(300)
         found = panel.evaluate_all(CONTRAST)
         assert found["poor"] == []
-        assert found["count"] > 100
+        assert found["count"] > 80
         if "dark" in where:
-            assert (
-                page.evaluate("getComputedStyle(document.querySelector('.rr-tab')).color")
-                == "rgb(255, 255, 255)"
-            )
+            style = "getComputedStyle(document.querySelector('.rr-tab'))"
+            assert page.evaluate(f"[{style}.color, {style}.colorScheme]") == ["rgb(255, 255, 255)", "dark"]
     finally:
         context.close()
     assert [

@@ -306,3 +306,13 @@ def test_the_service_refuses_what_our_checks_let_through(cloud: Cloud) -> None:
         cloud.context.calls.ram("CreatePolicy", policy_name="p", policy_document='{"Version":"1"}')
     assert caught.value.code == "MalformedPolicyDocument"
     assert "parse_policy" in caught.value.next_step
+
+
+def test_a_role_of_a_list_tells_whom_it_trusts(cloud: Cloud) -> None:
+    cloud.roles.create("ForEcs")
+    cloud.roles.create("ForOthers", trust=rr.policy.trust_for_service("fc.aliyuncs.com"))
+    listed = {role.name: role for role in cloud.roles}
+    assert listed["ForEcs"].trust_policy == "", "ListRoles does not tell it"
+    assert listed["ForEcs"].trusts_ecs
+    assert not listed["ForOthers"].trusts_ecs
+    assert "ECS (ecs.aliyuncs.com)" in repr(listed["ForEcs"])

@@ -38,13 +38,18 @@ KINDS: dict[str, Kind] = {
         ("role", "region", "one", "two", "session"),
         ("session",),
     ),
-    "DetachRole": Kind(lambda role, region, one: s.DetachRole(role, region, (one,)), ("role", "region", "one")),
+    "DetachRole": Kind(
+        lambda role, region, one: s.DetachRole(role, region, (one,)), ("role", "region", "one")
+    ),
     "ReplaceRole": Kind(s.ReplaceRole, ("old", "new", "region", "one")),
     "SetHardening": Kind(lambda one, region: s.SetHardening(one, region, required=True), ("one", "region")),
     "FetchCredentials": Kind(lambda role: s.FetchCredentials(role, "i-1"), ("role",)),
     "FetchCredentials-normal": Kind(lambda role: s.FetchCredentials(role, "i-1", "normal"), ("role",)),
     "WhoAmI": Kind(lambda: s.WhoAmI("i-1"), ()),
-    "ListObjects": Kind(lambda *texts: s.ListObjects(*texts, internal=True), ("bucket", "region", "prefix")),
+    "ListObjects": Kind(
+        lambda bucket, region, prefix: s.ListObjects(bucket, region, prefix, internal=True),
+        ("bucket", "region", "prefix"),
+    ),
     "DownloadObject": Kind(
         lambda bucket, key, region, to: s.DownloadObject(bucket, key, region, internal=True, to=to),
         ("bucket", "key", "region", "to"),

@@ -21,7 +21,7 @@ settings.load_profile("snippets")
 
 # Through a proxy the OpenAPI client trusts what `certifi` names and nothing else. So the program gets a certifi that names
 # what SSL_CERT_FILE does, as systems that manage their authorities ship it: the script and the SDKs stay as they are.
-_CERTIFI = '''\
+_CERTIFI = """\
 import os
 
 
@@ -32,7 +32,7 @@ def where():
 def contents():
     with open(where(), encoding="ascii") as file:
         return file.read()
-'''
+"""
 
 
 class Programs:
