@@ -15,7 +15,7 @@ from ..render import html_card, html_table, text_card, text_table
 __all__ = ["MaskedCredential", "MethodRequest", "MethodRun", "MethodRuns"]
 
 _REQUEST_HEAD = ("request", "mode", "answer", "time")
-_HEAD = ("method", "requests", "key", "valid until", "took", "what it said")
+_HEAD = ("method", "requests", "key", "valid until", "took")
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,6 @@ class MethodRun:
     def row(self) -> list[str]:
         """Return its line in a table beside others."""
         held = self.credential
-        said = self.note if self.error is None else f"✕ {redact(self.error.what)} {self.error.next_step}"
         ends = f"{held.expiration:%H:%M:%S} UTC" if held is not None and held.expiration else "not told"
         return [
             self.method,
@@ -138,8 +137,15 @@ class MethodRun:
             held.access_key_id or "not told" if held is not None else "–",
             ends if held is not None else "–",
             f"{self.seconds:.2f} s" if self.ran else "not run",
-            said,
         ]
+
+    @property
+    def said(self) -> str:
+        """What is to be said of it, in a sentence or two."""
+        if self.error is None:
+            return self.note
+        next_step = f" Next step: {self.error.next_step}." if self.error.next_step else ""
+        return redact(f"✕ {self.error.what}{next_step}")
 
     def __repr__(self) -> str:
         card = text_card(self.method, self.facts())
@@ -188,22 +194,31 @@ class MethodRuns:
         return self.runs[index]
 
     def __repr__(self) -> str:
-        parts = [text_table(_HEAD, [run.row() for run in self.runs]), self.note]
+        said = "\n".join(f"{run.method}: {run.said}" for run in self.runs)
+        parts = [text_table(_HEAD, [run.row() for run in self.runs]), said, self.note]
         return "\n\n".join([*(part for part in parts if part), *(repr(run) for run in self.runs)])
 
     def _repr_html_(self) -> str:
+        return self.summary_html() + self.details_html()
+
+    def details_html(self) -> str:
+        """Return each run's card and requests, folded unless they are opened."""
         if self.opened:
-            return self.summary_html() + "".join(run.html() for run in self.runs)
-        return self.summary_html() + "".join(
-            f"<details><summary>{escape(run.method)}: {escape(run.outcome)}, {_count(run)}</summary>"
-            f"{run.html()}</details>"
+            return "".join(run.html() for run in self.runs)
+        return "".join(
+            f"<details><summary>{escape(run.method)}: {escape(run.outcome)}{_count(run)}</summary>{run.html()}</details>"
             for run in self.runs
         )
 
     def summary_html(self) -> str:
         """Return the table alone."""
         note = f"<p>{escape(self.note)}</p>" if self.note else ""
-        return html_table(_HEAD, [run.row() for run in self.runs], title="Side by side") + note
+        said = "".join(
+            f"<li><strong>{escape(run.method)}</strong>: {escape(run.said)}</li>"
+            for run in self.runs
+            if run.said
+        )
+        return html_table(_HEAD, [run.row() for run in self.runs]) + f"<ul>{said}</ul>{note}"
 
 
 def same_credential(runs: Sequence[MethodRun]) -> str:
@@ -216,7 +231,7 @@ def same_credential(runs: Sequence[MethodRun]) -> str:
 
 def _count(run: MethodRun) -> str:
     count = len(run.requests)
-    return f"{count} request{'' if count == 1 else 's'} seen"
+    return f", {count} request{'' if count == 1 else 's'} seen" if run.ran else ""
 
 
 def _redacted(error: RamroleError) -> list[tuple[str, str]]:

@@ -216,7 +216,7 @@ def why_not_from_here(vm: BoundInstance) -> str:
     try:
         proxy = vm.context.endpoints.metadata_proxy(vm.instance_id)
     except InputError as error:
-        return f"{error.what} {error.reason}".strip()
+        return f"{error.what.rstrip('.')}: {error.reason}."
     if proxy or vm.instance_id in _here:
         return ""
     client = MetadataClient(timeout=1.0)
@@ -248,7 +248,7 @@ def by_hand(role_name: str = "", *, region_id: str = "", mode: str = HARDENED) -
 
 
 def _tool_code(role_name: str, mode: str) -> str:
-    return _TOOL_CODE.format(role=repr(role_name or None), hardened=mode == HARDENED)
+    return _TOOL_CODE.format(role=json.dumps(role_name) if role_name else None, hardened=mode == HARDENED)
 
 
 def _curl_lines(role_name: str, mode: str) -> str:
@@ -362,7 +362,7 @@ def _cli(vm: BoundInstance, role_name: str, ctx: JobContext | None) -> MethodRun
     environment = vm.context.environment(vm.instance_id)
     program = shutil.which("aliyun", path=environment.get("PATH"))
     if program is None:
-        note = "Not run: the CLI (aliyun) is not installed here. The commands for the instance are below."
+        note = "Not run: the CLI (aliyun) is not installed here. The commands for the instance are with it."
         return MethodRun(CLI, note=note, code=code, ran=False)
     seen = RequestsSeen(vm.context, vm.instance_id)
     started = time.perf_counter()

@@ -257,7 +257,8 @@ def _share(mixed: int, total: int) -> str:
 
 def _bar(mixed: int, total: int, way: str) -> str:
     told = f"{way}: {_share(mixed, total)}"
+    scale = f'min="0" max="{max(1, total)}" low="0" high="0.5" optimum="0"'
     return (
-        f'<meter min="0" max="{max(1, total)}" value="{mixed}" aria-label="{escape(told)}" style="width:12em">'
+        f'<meter {scale} value="{mixed}" aria-label="{escape(told)}" style="width:12em">'
         f"{'█' * round(20 * mixed / max(1, total)) or '▏'}</meter>"
     )

@@ -40,6 +40,7 @@ __all__ = ["CredentialsPanel"]
 _LATEST_ROTATION_SECONDS = 1_800.0
 _COUNTED = ("program", "metadata requests")
 _NONE_HELD = "No credential is held yet: get one."
+_THEN = "The next use is refused, and renews it by itself: press “Who am I there?”."
 _TRAP_NOTE = (
     "The page's sample reads key, secret and token with three getters. Around a rotation the three can be of two "
     "credentials, and every service refuses such a mixed triple. For two seconds the sandbox rotates every 50 ms; then "
@@ -181,13 +182,14 @@ class CredentialsPanel(Panel):
             vm = self._vm()
             count = self.cloud.sandbox.expire()
             self._expired_keys = {_key_of(vm.provider(mode).held) for mode in MODES} - {""}
-            return (
-                f"{count} temporary credentials were valid and are expired now. The next use is refused, and renews it by "
-                "itself: press “Who am I there?”."
-            )
+            were = "1 temporary credential was" if count == 1 else f"{count} temporary credentials were"
+            return f"{were} valid and {'is' if count == 1 else 'are'} expired now. {_THEN}"
 
         return self.act(
-            "expire every temporary credential", end, done="every temporary credential is expired"
+            "expire every temporary credential",
+            end,
+            done="every temporary credential is expired",
+            show=_note_html,
         )
 
     def run_all(self) -> Job[Any]:
@@ -198,6 +200,7 @@ class CredentialsPanel(Panel):
             lambda ctx: self._noted_all(methods.fetch_all(self._vm(), role, mode=mode, ctx=ctx)),
             code=lambda _: self._code_of(None),
             done=_said_of_all,
+            show=lambda runs: runs.details_html(),  # the summary is in its own place
         )
 
     def run_tool(self) -> Job[Any]:
@@ -425,7 +428,11 @@ class CredentialsPanel(Panel):
     def _runs_html(self) -> str:
         if not self._runs:
             return '<div class="rr-note">No method has been run yet.</div>'
-        return MethodRuns(tuple(self._runs.values())).summary_html()
+        return MethodRuns(tuple(self._in_order())).summary_html()
+
+    def _in_order(self) -> list[MethodRun]:
+        order = (methods.TOOL, methods.METADATA, methods.CLI, methods.PROVIDER)
+        return [self._runs[method] for method in order if method in self._runs]
 
     def _body_html(self) -> str:
         shown = self._shown
@@ -455,7 +462,7 @@ class CredentialsPanel(Panel):
         parts.append(text_table(_COUNTED, _count_rows(shown)) or "no metadata request yet")
         parts.append(self._counted_by())
         parts.append(
-            text_table(("method", "outcome", "requests"), _run_rows(self._runs))
+            text_table(("method", "outcome", "requests"), _run_rows(self._in_order()))
             or "no method has been run yet"
         )
         return "\n".join(part for part in parts if part)
@@ -514,10 +521,8 @@ def _count_rows(picture: _Picture) -> list[list[str]]:
     return [[names.get(maker, maker), str(count)] for maker, count in picture.counts]
 
 
-def _run_rows(runs: dict[str, MethodRun]) -> list[list[str]]:
-    return [
-        [run.method, run.outcome, str(run.metadata_requests) if run.ran else "–"] for run in runs.values()
-    ]
+def _run_rows(runs: list[MethodRun]) -> list[list[str]]:
+    return [[run.method, run.outcome, str(run.metadata_requests) if run.ran else "–"] for run in runs]
 
 
 def _requests(count: int) -> str:

@@ -18,6 +18,7 @@ import pytest
 import ramrole_nb as rr
 from ramrole_nb.cloud import methods
 from ramrole_nb.cloud.metadata import HARDENED, NORMAL
+from ramrole_nb.cloud.method_run import MethodRun
 from ramrole_nb.cloud.programs import run_program
 from ramrole_nb.cloud.seen import NOBODY_SEES, RequestsSeen
 from ramrole_nb.errors import (
@@ -32,6 +33,8 @@ from ramrole_nb.errors import (
     WrongRoleName,
 )
 from ramrole_nb.jobs import Job
+from ramrole_nb.sandbox import run_on
+from tests.support.files import ROOT
 from tests.support.hostile import PROXY_VARIABLES
 
 if TYPE_CHECKING:
@@ -54,7 +57,7 @@ def vm(cloud: Cloud) -> BoundInstance:
     return with_role(cloud)
 
 
-def lines(run: methods.MethodRun) -> list[str]:
+def lines(run: MethodRun) -> list[str]:
     return [f"{request.method} {request.target}" for request in run.requests]
 
 
@@ -143,14 +146,14 @@ def test_side_by_side(vm: BoundInstance, hands: Hands) -> None:
 
 def test_a_windows_instance_is_no_different(cloud: Cloud) -> None:
     runs = methods.fetch_all(with_role(cloud, "windows-1"))
-    assert [run.outcome for run in runs[:2]] == ["got a credential"] * 2  # type: ignore[misc]
+    assert [run.outcome for run in list(runs)[:2]] == ["got a credential"] * 2
 
 
-@pytest.mark.parametrize("name", PROXY_VARIABLES)
-def test_a_proxy_of_the_environment_sees_nothing(
-    vm: BoundInstance, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(name, "http://127.0.0.1:1")
+def test_a_proxy_of_the_environment_sees_nothing(vm: BoundInstance) -> None:
+    """The tests' environment names one in every spelling, and nothing listens there."""
+    assert all(os.environ[name] == "http://127.0.0.1:1" for name in PROXY_VARIABLES)
+    environment = vm.context.environment("")
+    assert not [name for name in environment if name.lower().endswith("_proxy")]
     assert [run.outcome for run in list(methods.fetch_all(vm))[:2]] == ["got a credential"] * 2
 
 
@@ -214,12 +217,13 @@ def test_an_expired_credential(vm: BoundInstance, world: Sandbox) -> None:
 def test_a_bad_mode(vm: BoundInstance) -> None:
     for fetch in (methods.fetch_all, methods.fetch_with_tool, methods.fetch_with_metadata):
         with pytest.raises(InputError, match="Did you mean 'normal'"):
-            fetch(vm, mode="norml")  # type: ignore[operator]
+            fetch(vm, mode="norml")
 
 
 def test_a_run_can_be_cancelled(vm: BoundInstance, world: Sandbox) -> None:
     world.set(metadata_delay=0.4)
-    job = Job.run(lambda ctx: methods.fetch_with_tool(vm, ctx=ctx))
+    job: Job[MethodRun] = Job(lambda ctx: methods.fetch_with_tool(vm, ctx=ctx))
+    job.start()
     seen = RequestsSeen(vm.context, vm.instance_id)
     while not seen.take():
         pass
@@ -257,7 +261,7 @@ def test_off_the_instance_it_says_so_and_gives_the_code(vm: BoundInstance) -> No
         methods.fetch_with_provider,
     ):
         with pytest.raises(MetadataUnreachable) as caught:
-            fetch(away)  # type: ignore[operator]
+            fetch(away)
         assert "on the instance" in caught.value.next_step
     code = methods.by_hand(ROLE, region_id="cn-beijing")
     assert list(code) == [methods.TOOL, methods.METADATA, methods.CLI]
@@ -265,6 +269,48 @@ def test_off_the_instance_it_says_so_and_gives_the_code(vm: BoundInstance) -> No
     assert f"security-credentials/{ROLE}" in code[methods.METADATA]
     assert "TOKEN" not in methods.by_hand(mode=NORMAL)[methods.METADATA]
     assert "--ram-role-name" not in methods.by_hand()[methods.CLI]
+
+
+# A live session on an instance: nothing here knows of a sandbox. The role may not list instances, so it is made by hand.
+_ON_THE_INSTANCE = """
+    import json, sys
+    import ramrole_nb as rr
+    from ramrole_nb.cloud import methods
+    from ramrole_nb.cloud.instance import BoundInstance
+    from ramrole_nb.cloud.metadata import NORMAL
+
+    context = rr.connect("live", region="cn-beijing").context
+    me = BoundInstance(instance_id=sys.argv[1], name="me", region_id="cn-beijing", context=context)
+    other = BoundInstance(instance_id="i-another", name="other", region_id="cn-beijing", context=context)
+    runs = methods.fetch_all(me)
+    provider = methods.fetch_with_provider(me)
+    print(json.dumps({
+        "why": [methods.why_not_from_here(me), methods.why_not_from_here(other)],
+        "outcomes": [run.outcome for run in runs],
+        "requests": [len(run.requests) for run in [*runs, provider]],
+        "keys": [run.credential.access_key_id for run in [runs[0], runs[1], provider]],
+        "note": runs.note,
+    }))
+"""
+
+
+@pytest.mark.namespace
+def test_live_on_the_instance(vm: BoundInstance, world: Sandbox, tmp_path: Path) -> None:
+    sockets = world._running().sockets
+    command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(_ON_THE_INSTANCE), vm.instance_id]
+    environment = run_on.child_environment("", os.environ, ca_file=world.start_line["ca_file"])
+    ended = run_program(
+        run_on.namespace_command(sockets[vm.instance_id], command),
+        {**environment, "RAMROLE_STATE": str(tmp_path), "PYTHONPATH": str(ROOT)},
+        timeout=60,
+    )
+    found = json.loads(ended.out)
+    assert found["why"][0] == ""
+    assert found["why"][1].startswith(f"This is the instance {vm.instance_id}; the metadata of i-another")
+    assert found["outcomes"] == ["got a credential", "got a credential", "not run"]
+    assert found["requests"] == [0, 3, 0, 3], "of the tool's own, none are seen"
+    assert len(set(found["keys"])) == 1
+    assert NOBODY_SEES in found["note"]
 
 
 def test_where_nobody_sees_the_requests_it_is_said(vm: BoundInstance) -> None:

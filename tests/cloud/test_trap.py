@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ramrole_nb.cloud.trap import LIFETIME, mixed_triples
+from ramrole_nb.cloud.trap import LIFETIME, TrapResult, mixed_triples
 from ramrole_nb.errors import Cancelled, InputError, NoRoleAttached, RamroleError
 from ramrole_nb.jobs import Job
 
@@ -40,7 +40,7 @@ def test_the_pages_getters_mix_and_ours_do_not(
     held = vm.credentials()
     before, threads = knobs(world), threading.active_count()
     seen: list[str] = []
-    job: Job[Any] = Job(lambda ctx: mixed_triples(vm, 1.5, ctx=ctx))
+    job: Job[TrapResult] = Job(lambda ctx: mixed_triples(vm, 1.5, ctx=ctx))
     job.on_change(lambda told: seen.append(told.progress.message))
     result = job.start().wait(60)
     sys.stdout.write(f"\n{result!r}\n")
@@ -74,7 +74,8 @@ def test_the_knobs_come_back_as_they_were_set(vm: BoundInstance, world: Sandbox)
 
 def test_cancelling_puts_the_knobs_back(vm: BoundInstance, world: Sandbox) -> None:
     before = knobs(world)
-    job = Job.run(lambda ctx: mixed_triples(vm, 3.0, ctx=ctx))
+    job: Job[TrapResult] = Job(lambda ctx: mixed_triples(vm, 3.0, ctx=ctx))
+    job.start()
     until = time.monotonic() + 20
     while knobs(world) == before:
         assert time.monotonic() < until
@@ -97,7 +98,8 @@ def test_another_refusal_is_no_mixed_triple_and_ends_it(vm: BoundInstance, world
 
 def test_a_service_that_breaks_during_the_run_puts_the_knobs_back(vm: BoundInstance, world: Sandbox) -> None:
     before = knobs(world)
-    job = Job.run(lambda ctx: mixed_triples(vm, 3.0, ctx=ctx))
+    job: Job[TrapResult] = Job(lambda ctx: mixed_triples(vm, 3.0, ctx=ctx))
+    job.start()
     until = time.monotonic() + 20
     while knobs(world) == before:
         assert time.monotonic() < until
@@ -106,6 +108,20 @@ def test_a_service_that_breaks_during_the_run_puts_the_knobs_back(vm: BoundInsta
     with pytest.raises(RamroleError, match="Measuring the trap failed"):
         job.wait(20)
     assert knobs(world) == before
+
+
+def test_turning_the_knob_down_holds_for_the_credential_served_now(vm: BoundInstance, world: Sandbox) -> None:
+    """One issued before would otherwise be served for hours, and nothing would rotate."""
+    first = vm.metadata.credentials()
+    assert vm.metadata.credentials().access_key_id == first.access_key_id
+    world.set(credential_rotation=0.05)
+    time.sleep(0.06)
+    second = vm.metadata.credentials()
+    assert second.access_key_id != first.access_key_id
+    world.set(credential_rotation=None)
+    time.sleep(0.06)
+    third = vm.metadata.credentials()
+    assert vm.metadata.credentials().access_key_id == third.access_key_id
 
 
 def test_no_role_is_said_before_anything_is_set(cloud: Cloud, world: Sandbox) -> None:
