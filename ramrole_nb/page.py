@@ -174,7 +174,7 @@ DIFFERENCES = (
     ),
 )
 
-_DIFFERENCE_HEAD = ("what", "the page", "today", "since", "what you meet otherwise", "source")
+_DIFFERENCE_HEAD = ("what", "the page", "today", "since", "what you meet otherwise")
 
 
 @dataclass(frozen=True, repr=False)
@@ -198,22 +198,29 @@ class Differences:
         return _table(
             _DIFFERENCE_HEAD,
             (
-                [escape(part) for part in (d.topic, d.page, d.today, d.since, d.avoids)]
-                + [
-                    f'<a href="{escape(d.source)}" target="_blank" rel="noopener">{escape(_host(d.source))}</a>'
+                [
+                    *(_breakable(part) for part in (d.topic, d.page, d.today)),
+                    f"{_breakable(d.since)} ({_source(d)})",
+                    _breakable(d.avoids),
                 ]
                 for d in self.rows
             ),
         )
 
 
+def _source(difference: Difference) -> str:
+    link, about = escape(difference.source), escape(difference.topic)
+    return f'<a href="{link}" target="_blank" rel="noopener" aria-label="source on {about}">source</a>'
+
+
+def _breakable(text: str) -> str:
+    """Return text as HTML in which long names may break between their words, and nothing else does."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[_/])(?=\w)", "<wbr>", escape(text))
+
+
 def differences() -> Differences:
     """Return every difference between the page and today, with its date, its source and the error it avoids."""
     return Differences()
-
-
-def _host(link: str) -> str:
-    return link.split("/")[2]
 
 
 # -- side by side ------------------------------------------------------------------------------------------------------
@@ -236,7 +243,8 @@ class Comparison:
         return f"- as printed (comments left out)\n+ as it runs today\n{body}"
 
     def _repr_html_(self) -> str:
-        code = "white-space:pre-wrap;overflow-wrap:anywhere;margin:0;background:none;padding:0"
+        code = "white-space:pre-wrap;word-break:break-all;margin:0;background:none;padding:0;"
+        code += "font-family:var(--jp-code-font-family,monospace);font-size:12px;line-height:1.4"
         return _table(
             ("as printed", "", "as it runs today"),
             (
@@ -296,8 +304,7 @@ def _table(head: Iterable[str], rows: Iterable[list[str]]) -> str:
     )
     heads = "".join(f'<th scope="col" style="{cell}">{escape(name)}</th>' for name in head)
     body = "".join(
-        "<tr>" + "".join(f'<td style="{cell};overflow-wrap:anywhere">{part}</td>' for part in row) + "</tr>"
-        for row in rows
+        "<tr>" + "".join(f'<td style="{cell}">{part}</td>' for part in row) + "</tr>" for row in rows
     )
     return (
         f'<div style="overflow-x:auto;{TEXT}"><table style="border-collapse:collapse;{TEXT}">'
