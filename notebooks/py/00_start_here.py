@@ -21,8 +21,8 @@
 # instance's temporary credential and download a picture with it. Run the cells from top to bottom (**Shift + Enter**).
 #
 # You need no cloud account. Everything happens in a **sandbox** on this machine: it speaks the real protocols to the
-# official SDKs, checks every signature and enforces every policy. With `rr.connect("live")` the same cells work on a real
-# account.
+# official SDKs (the libraries that programs use), checks every signature and enforces every policy. With
+# `rr.connect("live")` the same cells work on a real account.
 
 # %% tags=["setup"]
 import ramrole_nb as rr
@@ -93,8 +93,8 @@ cloud.picture()
 cloud.wire
 
 # %% [markdown]
-# Look at the last lines: the instance asked the metadata service, and the picture was fetched by the role on `web-1`,
-# allowed by the policy of step 2. No AccessKey was involved in that request.
+# Look at the last lines: the instance asked the metadata service (`IMDS`), and the picture was fetched by the role on
+# `web-1`, allowed by the policy of step 2. No AccessKey was involved in that request.
 #
 # ## Leave nothing behind
 #

@@ -48,7 +48,8 @@ lesson
 rr.widgets.RolePanel(cloud, name="EcsRamRole", bucket="sandbox-photos")
 
 # %% [markdown]
-# The same, typed. Look at *trusts*: ECS, the service that runs instances, may take this role on.
+# The same, typed. Look at *trusts*: ECS (Elastic Compute Service, which runs virtual machines, called *instances*)
+# may take this role on. The *ARN* is the full name of anything in the cloud: service, account, kind and name.
 
 # %% tags=["typed"]
 cloud.roles.create("EcsRamRole")
@@ -61,7 +62,8 @@ cloud.roles.create("EcsRamRole")
 cloud.roles["EcsRamRole"].grant("AliyunOSSReadOnlyAccess")
 
 # %% [markdown]
-# That is all a program on an instance needs to read a bucket. Now the two parts, one after the other.
+# That is all a program on an instance needs to read a bucket (OSS keeps files in *buckets*). Now the two parts, one after
+# the other.
 #
 # ## Part 1: the trust policy
 #
@@ -120,7 +122,8 @@ json.loads(rr.policy.SYSTEM_POLICIES["AliyunOSSReadOnlyAccess"].document)
 
 # %% [markdown]
 # Everything that no policy allows is refused: **deny by default**. A statement with `"Effect": "Deny"` wins over any
-# number of others. You can ask the same evaluator that the sandbox uses. May this role read a picture? May it write one?
+# number of others. You can ask the same piece of software that decides in the sandbox. May this role read a picture? May
+# it write one?
 
 # %%
 document = rr.policy.SYSTEM_POLICIES["AliyunOSSReadOnlyAccess"].document

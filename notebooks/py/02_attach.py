@@ -63,8 +63,8 @@ cloud.instances["web-1"].identity()
 # %% [markdown]
 # ## The same as code
 #
-# Whatever you do here can be done elsewhere: with the official SDKs, the command line, Terraform, or in the console. In the
-# panel, choose *attach role* among what was done. Each panel has this behind **Show code**, too.
+# Whatever you do here can be done elsewhere: with the official SDKs, the command line, Terraform, or in the console. In
+# the panel, choose *attach role* among what was done. Each panel has this behind **Show code**, too.
 
 # %% tags=["panel"]
 rr.widgets.CodePanel(cloud)
@@ -108,7 +108,8 @@ with rr.show_error():
     cloud.instances["web-1"].attach("SecondRole")
 
 # %% [markdown]
-# In the panel, press **Attach role**. It can attach to many instances at once, so the refusal stands in the row of `web-1`.
+# In the panel, press **Attach role**. It can attach to many instances at once, so the refusal stands in the row of
+# `web-1`.
 
 # %% tags=["panel"]
 rr.widgets.InstancesPanel(cloud, role="SecondRole", instances=["web-1"])

@@ -40,8 +40,8 @@ lesson
 # %% [markdown]
 # ## What is there?
 #
-# Everything you made here and have not undone, in the order in which it would be undone, and why in this order. Nothing is
-# changed by looking. (The panel has a button that cleans up. Leave it for the end: the exercises need what is there.)
+# Everything you made here and have not undone, in the order in which it would be undone, and why in this order. Nothing
+# is changed by looking. (The panel has a button that cleans up. Leave it for the end: the exercises need what is there.)
 
 # %% tags=["panel"]
 rr.widgets.CleanUpPanel(cloud)
