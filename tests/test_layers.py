@@ -19,7 +19,18 @@ _CLOUD = _VALUES | {"endpoints", "policy", "jobs", "ledger", "locks"}
 _DOCTOR = _CLOUD | {"cloud", "snippets"}
 _LESSONS = _DOCTOR | {"doctor"}
 _WIDGETS = _LESSONS | {"lessons"}
-_EVERYTHING = _WIDGETS | {"connect", "sandbox", "widgets", "cli", "lab", "tour", "page", "expected", "done", "__init__"}
+_EVERYTHING = _WIDGETS | {
+    "connect",
+    "sandbox",
+    "widgets",
+    "cli",
+    "lab",
+    "tour",
+    "page",
+    "expected",
+    "done",
+    "__init__",
+}
 
 # Part -> the parts it may import (itself always). A new part belongs into this table.
 MAY_IMPORT: dict[str, set[str]] = {
