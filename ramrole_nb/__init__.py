@@ -25,11 +25,23 @@ from .redact import redact
 if TYPE_CHECKING:
     from . import policy, snippets, widgets
     from .jobs import Job
+    from .lessons import lesson
     from .sandbox import Sandbox
 
-__all__ = ["Job", "Sandbox", "__version__", "connect", "errors", "policy", "redact", "snippets", "widgets"]
+__all__ = [
+    "Job",
+    "Sandbox",
+    "__version__",
+    "connect",
+    "errors",
+    "lesson",
+    "policy",
+    "redact",
+    "snippets",
+    "widgets",
+]
 
-_HOMES = {"Job": ".jobs", "Sandbox": ".sandbox"}
+_HOMES = {"Job": ".jobs", "Sandbox": ".sandbox", "lesson": ".lessons"}
 _MODULES = ("policy", "snippets", "widgets")
 
 

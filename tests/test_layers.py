@@ -66,7 +66,7 @@ AT_TOP_IN = {"ipywidgets": {"widgets"}, "anywidget": {"widgets"}, "traitlets": {
 AT_TOP_IN |= {"aiohttp": {"sandbox"}, "cryptography": {"sandbox"}, "sdk": set()}
 
 # A pure part computes: no files, no network, no processes, no threads, no clock to wait for.
-PURE = {"policy", "render", "errors", "models", "endpoints"}
+PURE = {"policy", "render", "errors", "models", "endpoints", "snippets"}
 IO = {
     "asyncio",
     "http",

@@ -78,10 +78,13 @@ class Context:
 
     def gone(self, kind: str, *names: str, **details: Any) -> None:
         """Mark what was just removed by hand as undone in the ledger."""
-        for entry in self.ledger.open_entries():
-            if (
-                entry.kind == kind
-                and entry.name in names
+        wanted = set(names)
+        self.ledger.settle(
+            undone=[
+                entry
+                for entry in self.ledger.open_entries()
+                if entry.kind == kind
+                and entry.name in wanted
                 and all(entry.details.get(k) == v for k, v in details.items())
-            ):
-                self.ledger.undone(entry)
+            ]
+        )

@@ -14,14 +14,23 @@ from typing import TYPE_CHECKING, Any
 from ..errors import nearest
 
 if TYPE_CHECKING:
+    from .cleanup import CleanUpPanel
+    from .instances import InstancesPanel
     from .panel import Panel
     from .role import RolePanel
     from .wire import WirePanel
     from .world import WorldPanel
 
-__all__ = ["Panel", "RolePanel", "WirePanel", "WorldPanel"]
+__all__ = ["CleanUpPanel", "InstancesPanel", "Panel", "RolePanel", "WirePanel", "WorldPanel"]
 
-_HOMES = {"Panel": ".panel", "RolePanel": ".role", "WirePanel": ".wire", "WorldPanel": ".world"}
+_HOMES = {
+    "CleanUpPanel": ".cleanup",
+    "InstancesPanel": ".instances",
+    "Panel": ".panel",
+    "RolePanel": ".role",
+    "WirePanel": ".wire",
+    "WorldPanel": ".world",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -223,15 +223,16 @@ class Panel:
         work: Callable[[JobContext], Any],
         *,
         code: Action | Callable[[Any], Action | None] | None = None,
-        done: str | Callable[[Any], str] = "",
+        done: str | Callable[[Any], str | tuple[str, str]] = "",
         show: Callable[[Any], str] | None = None,
         quiet: bool = False,
     ) -> Job[Any]:
         """Run an action as this panel's job, and return it. While one runs, a second is ignored; the first is returned.
 
         `name` says what is done ("create role R"); `work(ctx)` does it with one public function; `code` the action as
-        `ramrole_nb.snippets` knows it, or a function of the result; `done` what the status says in the end; `show`
-        renders the result as HTML (default: as a notebook would); `quiet`: the status says enough, show no result.
+        `ramrole_nb.snippets` knows it, or a function of the result; `done` what the status says in the end, or a function
+        of the result that returns it, with the status line's kind where that is not "done" (a batch in which some failed);
+        `show` renders the result as HTML (default: as a notebook would); `quiet`: the status says enough, show no result.
         """
         if self._job is not None and self._job.state == "running":
             return self._job
@@ -263,7 +264,7 @@ class Panel:
         self,
         job: Job[Any],
         code: Action | Callable[[Any], Action | None] | None,
-        done: str | Callable[[Any], str],
+        done: str | Callable[[Any], str | tuple[str, str]],
         show: Callable[[Any], str] | None,
     ) -> None:
         if self._closed or job is not self._job:
@@ -281,7 +282,8 @@ class Panel:
             if not quiet_result:
                 self._outcome.value = show(result) if show is not None else html_of(result)
             said = done(result) if callable(done) else done
-            self._say(said or f"{job.name}: done", "done")
+            words, kind = said if isinstance(said, tuple) else (said, "done")
+            self._say(words or f"{job.name}: done", kind)
             action = code(result) if callable(code) else code
             if action is not None:
                 self.show_code(action)

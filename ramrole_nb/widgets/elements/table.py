@@ -48,7 +48,7 @@ class DataTable(anywidget.AnyWidget):
     rows = traitlets.List(traitlets.Dict()).tag(sync=True)
     selectable = Choice("none", words=("none", "one", "many")).tag(sync=True)
     selected = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    filter = traitlets.Unicode("").tag(sync=True)
+    filter = Text("").tag(sync=True)
     sort = traitlets.List(traitlets.Unicode()).tag(sync=True)
     caption = Text("").tag(sync=True)
     page_size = traitlets.Int(50).tag(sync=True)

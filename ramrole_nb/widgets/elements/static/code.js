@@ -59,6 +59,8 @@ function render({ model, el }) {
     title.textContent = model.get("title");
     const tongue = model.get("language");
     language.textContent = tongue && model.get("title") ? ` (${tongue})` : tongue;
+    // A caption that is not a direct child names no figure.
+    figure.setAttribute("aria-label", caption.textContent || "Code");
     if (code.textContent !== model.get("code")) {
       code.textContent = model.get("code");
       said.textContent = "";

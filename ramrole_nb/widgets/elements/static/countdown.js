@@ -20,14 +20,14 @@ function offsetOf(now) {
   return offsets.get(now) ?? Math.max(0, now * 1000 - Date.now());
 }
 
-// ../countdown.py does the same.
+// ../countdown.py does the same, with plain spaces; here no line ends between a number and its unit.
 function duration(seconds) {
   let left = Math.max(Math.floor(seconds), 0);
   const units = [];
   for (const [size, unit] of [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]]) {
     const number = Math.floor(left / size);
     left -= number * size;
-    if (number || units.length || size === 1) units.push(`${number} ${unit}`);
+    if (number || units.length || size === 1) units.push(`${number}\u00a0${unit}`);
   }
   return units.join(" ");
 }

@@ -61,7 +61,7 @@ function render({ model, el }) {
   filter.spellcheck = false;
   filterLabel.append(make("span", "rr-table-filter-word", "Filter"), filter);
   const clear = make("button", "rr-button", "Clear selection");
-  top.append(filterLabel, clear);
+  top.append(filterLabel);
 
   const box = make("div", "rr-table-box");
   box.dataset.lmSuppressShortcuts = "true";
@@ -83,7 +83,7 @@ function render({ model, el }) {
     turns[word].setAttribute("aria-label", `${word} page`);
     pages.append(turns[word]);
   }
-  bottom.append(status, pages);
+  bottom.append(status, clear, pages);
   el.append(top, box, bottom);
 
   const group = `rr-choice-${Math.random().toString(36).slice(2)}`;
@@ -146,7 +146,7 @@ function render({ model, el }) {
       row.append(cell);
     }
     for (const column of model.get("columns")) {
-      const cell = make("th", column.kind === "number" ? "rr-number" : "");
+      const cell = make("th", `rr-${column.kind}`);
       cell.scope = "col";
       const button = make("button", "rr-sort");
       const arrow = make("span", "rr-sort-arrow");
@@ -182,7 +182,7 @@ function render({ model, el }) {
       line.append(cell);
     }
     cells.forEach((text, number) => {
-      const cell = make(number ? "td" : "th", columns[number].kind === "number" ? "rr-number" : "", text);
+      const cell = make(number ? "td" : "th", `rr-${columns[number].kind}`, text);
       if (!number) cell.scope = "row";
       line.append(cell);
     });
@@ -191,6 +191,8 @@ function render({ model, el }) {
 
   function drawBody() {
     page = Math.min(page, pageCount() - 1);
+    // Nothing to filter; but never take the field from under somebody's hands.
+    top.hidden = !prepared.length && !model.get("filter") && document.activeElement !== filter;
     const size = model.get("page_size");
     const columns = model.get("columns");
     const focused = body.contains(document.activeElement) ? document.activeElement.closest("tr").dataset.id : null;
@@ -227,7 +229,7 @@ function render({ model, el }) {
       all.checked = here > 0 && here === matching.length;
       all.indeterminate = here > 0 && here < matching.length;
     }
-    if (!chosen.size && document.activeElement === clear) filter.focus();
+    if (!chosen.size && document.activeElement === clear) (all || filter).focus();
     clear.hidden = !chosen.size;
 
     const said = [`${matching.length} of ${prepared.length} shown`];
