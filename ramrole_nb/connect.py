@@ -97,7 +97,7 @@ def _sandbox(chosen: Any, user: str | None, region: str, folder: str | os.PathLi
         ca_file=runtime["ca_file"],
     )
     provider = StaticCredentials(users[name]["access_key_id"], users[name]["access_key_secret"])
-    wire = Wire(admin.journal_of)
+    wire = Wire(admin.journal_of, admin.journal)
     ledger = Ledger(
         state / "ledger.jsonl", mode="sandbox", account_id=runtime["account_id"], world=runtime["world"]
     )

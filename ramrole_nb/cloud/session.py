@@ -16,6 +16,7 @@ from .metadata import MetadataClient
 from .objects import Buckets
 from .roles import Roles
 from .wire import Wire
+from .world import Picture, look
 
 __all__ = ["Cloud"]
 
@@ -65,6 +66,14 @@ class Cloud:
     def identity(self) -> CallerIdentity:
         """Return who signs this session's calls."""
         return self._context.preflight.identity()
+
+    def picture(self) -> Picture:
+        """Return who holds what now: caller, roles with trust and policies, instances, the buckets each role reaches.
+
+        It only reads, as look-ups on the wire; what the caller may not read is said in its place. Shown are the roles that
+        ECS may assume, that are attached, or that were created here; the others are folded away.
+        """
+        return look(self._context, self.label, self.roles, self.instances, self.buckets)
 
     @property
     def here(self) -> BoundInstance:
@@ -138,6 +147,11 @@ class Cloud:
         self.buckets = Buckets(self._context)
         self.wire.tell()
         return self
+
+    @property
+    def can_reset(self) -> bool:
+        """Whether there is a world to put back; a live account has none."""
+        return self._reset is not None
 
     @property
     def context(self) -> Context:

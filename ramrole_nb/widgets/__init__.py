@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .objects import ObjectsPanel
     from .panel import Panel
     from .role import RolePanel
+    from .wire import WirePanel
+    from .world import WorldPanel
 
 __all__ = [
     "CleanUpPanel",
@@ -31,6 +33,8 @@ __all__ = [
     "ObjectsPanel",
     "Panel",
     "RolePanel",
+    "WirePanel",
+    "WorldPanel",
 ]
 
 _HOMES = {
@@ -42,6 +46,8 @@ _HOMES = {
     "ObjectsPanel": ".objects",
     "Panel": ".panel",
     "RolePanel": ".role",
+    "WirePanel": ".wire",
+    "WorldPanel": ".world",
 }
 
 

@@ -49,6 +49,11 @@ _FOCUS_SECONDS = 2.0
 
 _STATIC = Path(__file__).parent / "static"
 
+# Beside the word, so that the two can be told apart at a glance, and by who sees no colours.
+_SYMBOLS = {"SANDBOX": "▣", "LIVE": "⚠"}
+
+_WRAP = "white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere"
+
 _VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -336,7 +341,9 @@ class Panel:
     def _ask_here(self, text: str, ctx: JobContext) -> bool:
         """Show a plan in the panel and wait for the answer; cancelling the job is a no."""
         self._answered.clear()
-        self._question.value = f'<div role="alertdialog" aria-label="confirm"><pre>{escape(text)}</pre></div>'
+        self._question.value = (
+            f'<div role="alertdialog" aria-label="confirm"><pre style="{_WRAP}">{escape(text)}</pre></div>'
+        )
         self._ask.layout.display = ""
         self._say("waiting for your answer: go ahead?", "info")
         try:
@@ -392,7 +399,7 @@ class Panel:
         where, _, rest = self.cloud.label.partition(" ")
         self._banner.value = (
             f'<div class="rr-panel-head"><strong class="rr-panel-title">{escape(self.TITLE)}</strong> '
-            f'<span class="rr-where"><strong>{escape(where)}</strong> {escape(rest)}</span></div>'
+            f'<span class="rr-where"><strong>{_SYMBOLS.get(where, "")} {escape(where)}</strong> {escape(rest)}</span></div>'
         )
 
     # -- code ------------------------------------------------------------------------------------------------
