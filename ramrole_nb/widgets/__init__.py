@@ -16,6 +16,7 @@ from ..errors import nearest
 if TYPE_CHECKING:
     from .cleanup import CleanUpPanel
     from .code import CodePanel
+    from .credentials import CredentialsPanel
     from .instances import InstancesPanel
     from .lesson import ExercisePanel, LessonPanel
     from .objects import ObjectsPanel
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CleanUpPanel",
     "CodePanel",
+    "CredentialsPanel",
     "ExercisePanel",
     "InstancesPanel",
     "LessonPanel",
@@ -40,6 +42,7 @@ __all__ = [
 _HOMES = {
     "CleanUpPanel": ".cleanup",
     "CodePanel": ".code",
+    "CredentialsPanel": ".credentials",
     "ExercisePanel": ".lesson",
     "InstancesPanel": ".instances",
     "LessonPanel": ".lesson",
