@@ -32,6 +32,13 @@ class Change:
     needs: tuple[Need, ...] = ()
 
 
+def _none_given(instance_id: str) -> dict[str, str]:
+    raise InputError(
+        f"This session has no environment for programs of {instance_id or 'this machine'}.",
+        next_step="open one: rr.connect()",
+    )
+
+
 @dataclass
 class Context:
     """The shared parts of a session.
@@ -48,8 +55,8 @@ class Context:
     wire: Wire
     ledger: Ledger
     confirm: Callable[[Sequence[str]], None]
-    environment: Callable[[str], dict[str, str]]
     journal: Callable[[str], Any] | None = None
+    environment: Callable[[str], dict[str, str]] = _none_given
     sandbox: Any = field(default=None, repr=False)
     tags: dict[str, str] = field(default_factory=dict)
     _preflight: Preflight | None = None

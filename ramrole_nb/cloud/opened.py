@@ -109,6 +109,8 @@ def _decided(entry: Mapping[str, Any]) -> Section:
         return Section("Decision", note="This call needs no permission.")
     left = int(entry.get("left_out", 0)) + max(0, len(decisions) - _MOST_DECISIONS)
     note = f"{left:,} more decisions of the same call are left out." if left else ""
+    if any(decision.get("document") and not decision.get("text") for decision in decisions):
+        note = f"{note} The text of the policy that decided is no longer kept.".strip()
     return Section("Decision", _facts(decisions), _codes(decisions), note)
 
 

@@ -400,7 +400,7 @@ def _lane(role: RoleSeen, picture: Picture, *, lit: bool) -> Lane:
         for vm in role.instances
     )
     buckets = tuple(
-        Box(found.bucket, "bucket", (found.region_id, " · ".join(found.lines())), step=step("download"))
+        Box(found.bucket, "bucket", (found.region_id, *found.lines()), step=step("download"))
         for found in role.reach
         if found.any
     )

@@ -245,6 +245,7 @@ class Panel:
         self.model.result = None
         self.model.busy = True
         self._outcome.value = ""
+        self._forget_code()
         self._say(f"{name} …", "working")
         self._enable(False)
         self._quiet = quiet
@@ -413,10 +414,19 @@ class Panel:
             self._code.texts = list(found.values())
         self._code_toggle.layout.display = ""
 
+    def _forget_code(self) -> None:
+        """Take the last action's code away: it must not stand beside another action's end."""
+        with self._code.hold_sync():
+            self._code.titles, self._code.texts = [], []
+        self._code_toggle.layout.display = "none"
+        self._hide_code(hidden=True)
+
     def _toggle_code(self) -> None:
-        hidden = self._code_box.layout.display == "none"
-        self._code_box.layout.display = "" if hidden else "none"
-        self._code_toggle.description = "Hide code" if hidden else "Show code"
+        self._hide_code(hidden=self._code_box.layout.display != "none")
+
+    def _hide_code(self, *, hidden: bool) -> None:
+        self._code_box.layout.display = "none" if hidden else ""
+        self._code_toggle.description = "Show code" if hidden else "Hide code"
 
     @property
     def code(self) -> dict[str, str]:

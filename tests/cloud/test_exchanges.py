@@ -70,6 +70,16 @@ def test_a_refusal_shows_the_nearest_statement(cloud: Cloud, vm: Any) -> None:
     assert "<Code>AccessDenied</Code>" in str(call)
 
 
+def test_a_restart_keeps_the_exchange_but_not_the_policys_text(cloud: Cloud, world: Sandbox) -> None:
+    cloud.roles.create("EcsRamRole")
+    request_id = cloud.wire.last().request_id
+    world.stop()
+    world.start()
+    call = next(c for c in rr.connect(world).wire.exchanges() if c.request_id == request_id)
+    assert "no longer kept" in str(call)
+    assert "Statement[0] of AdministratorAccess allows" in str(call)
+
+
 def test_one_that_needs_no_permission_and_one_that_is_refused_before(cloud: Cloud, world: Sandbox) -> None:
     cloud.identity()
     assert "needs no permission" in str(cloud.wire[-1])
