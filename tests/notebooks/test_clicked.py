@@ -108,6 +108,7 @@ def clicked(path: Path) -> Any:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
 def test_clicking_leaves_the_world_that_typing_does(
     path: Path, folders: list[Path], tmp_path: Path, artefacts: Path, monkeypatch: pytest.MonkeyPatch
