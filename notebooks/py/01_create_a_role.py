@@ -41,8 +41,8 @@ lesson
 # %% [markdown]
 # ## First a role that works
 #
-# In the panel: the name is filled in, so press **Create role**. Then look under *Grant a policy that exists*: choose
-# `AliyunOSSReadOnlyAccess` and press **Grant policy**.
+# In the panel: the name is filled in, so press **Create role**. Then choose `AliyunOSSReadOnlyAccess` as *Policy* and press
+# **Grant policy**.
 
 # %% tags=["panel"]
 rr.widgets.RolePanel(cloud, name="EcsRamRole", bucket="sandbox-photos")
@@ -138,7 +138,8 @@ rr.policy.evaluate(rr.policy.Request("oss:PutObject", picture), [held]).because
 
 # %% [markdown]
 # Reading *everything* is more than one program needs. A small policy of your own says one bucket and one folder (**least
-# privilege**). The panel above writes it for you: *Grant a policy of your own*, then **Write the document**.
+# privilege**). The first panel writes it for you: **Show a policy of your own, for one bucket**, then **Write the
+# document**.
 
 # %%
 json.loads(rr.policy.read_objects("sandbox-photos", prefix="testfolder/"))

@@ -48,8 +48,8 @@ program.head("private/salaries.csv")
 # %% [markdown]
 # ## A smaller role
 #
-# In the panel: press **Create role**; under *Grant a policy of your own* enter the prefix `testfolder/`, press **Write
-# the document**, read it, and press **Grant document**.
+# In the panel: press **Create role**, then **Show a policy of your own, for one bucket**. Enter the prefix `testfolder/`,
+# press **Write the document**, read it, and press **Grant document**.
 
 # %% tags=["panel"]
 rr.widgets.RolePanel(cloud, name="OneFolder", bucket="sandbox-photos")
