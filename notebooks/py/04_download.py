@@ -112,7 +112,7 @@ rr.page.differences()
 # ### Both really run
 #
 # Each runs in a process of its own, as a program on `web-1`: only the names at its end are filled in. This sandbox is an
-# *old* account, and both work.
+# *old* account, and both work. (In a live session, copy the file to the instance and run it there.)
 
 # %%
 rr.page.run(cloud, "as printed")
