@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .objects import ObjectsPanel
     from .panel import Panel
     from .role import RolePanel
+    from .start import StartPanel
     from .wire import WirePanel
     from .world import WorldPanel
 
@@ -35,6 +36,7 @@ __all__ = [
     "ObjectsPanel",
     "Panel",
     "RolePanel",
+    "StartPanel",
     "WirePanel",
     "WorldPanel",
 ]
@@ -49,6 +51,7 @@ _HOMES = {
     "ObjectsPanel": ".objects",
     "Panel": ".panel",
     "RolePanel": ".role",
+    "StartPanel": ".start",
     "WirePanel": ".wire",
     "WorldPanel": ".world",
 }

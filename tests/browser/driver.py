@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tests.browser.conftest import Lab
 
-__all__ = ["Bench", "NotebookPage", "open_bench", "open_notebook"]
+__all__ = ["Bench", "NotebookPage", "open_bench", "open_notebook", "press"]
 
 # What a front end says in the console and is not ours: it asks for these without needing them.
 _NOT_OURS = ("favicon", "404", "Failed to load resource")
@@ -180,3 +180,29 @@ def open_bench(browser: Browser, lab: Lab, name: str, sources: Sequence[str], *,
     for number in range(len(sources) + 1):
         opened.run(number)
     return Bench(opened, sources)
+
+
+_SETTLED = (
+    """area => [...area.querySelectorAll('.rr-status-line')].every(line => line.dataset.kind !== 'working')"""
+)
+
+
+def press(area: Locator, name: str) -> str:
+    """Click a panel's button and wait until the panel is done; return what its status lines say."""
+    page = area.page
+    button = area.get_by_role("button", name=name, exact=True).first
+    button.scroll_into_view_if_needed()
+    for _ in range(100):  # a reading may still be running
+        if button.is_enabled():
+            break
+        page.wait_for_timeout(100)
+    button.click()
+    quiet = 0
+    for _ in range(600):
+        page.wait_for_timeout(100)
+        quiet = quiet + 1 if area.evaluate(_SETTLED) else 0
+        if quiet >= 3:
+            break
+    else:
+        raise AssertionError(f"{name!r} does not end")
+    return "\n".join(area.get_by_role("status").all_inner_texts())
