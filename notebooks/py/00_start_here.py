@@ -18,7 +18,8 @@
 # credential, and uses that.
 #
 # In the next minute you create a role, let it read OSS (the storage service), attach it to an instance, fetch the
-# instance's temporary credential and download a picture with it. Run the cells from top to bottom (**Shift + Enter**).
+# instance's temporary credential and download a picture with it. Run the cells from top to bottom (**Shift + Enter**): you
+# click the steps in a panel, or run the one line of each below it. Both do the same, and doing both changes nothing.
 #
 # You need no cloud account. Everything happens in a **sandbox** on this machine: it speaks the real protocols to the
 # official SDKs (the libraries that programs use), checks every signature and enforces every policy. With
@@ -31,48 +32,61 @@ cloud = rr.connect()
 rr.lesson(cloud, "00", made_for="0.1.0")
 
 # %% [markdown]
-# ## 1. Create a role
+# ## Click it
+#
+# Six buttons, in this order; the next one is lit, and so is its place in the picture of who holds what. Try another order
+# too: a step too early says what is missing. **Show code** has the same step in Python, shell and Terraform.
+
+# %% tags=["panel"]
+rr.widgets.StartPanel(cloud)
+
+# %% [markdown]
+# ## Or type it
+#
+# The same six steps, one line each.
+#
+# ### 1. Create a role
 #
 # A role has no key of its own. Its **trust policy** says who may take it; this one trusts ECS (`ecs.aliyuncs.com`), so
 # that an instance can have it.
 
-# %%
+# %% tags=["typed"]
 role = cloud.roles.create("EcsRamRole")
 role
 
 # %% [markdown]
-# ## 2. Say what it may do
+# ### 2. Say what it may do
 #
 # A **permission policy** does that. `AliyunOSSReadOnlyAccess` is a system policy: list and read in OSS, nothing else.
 
-# %%
+# %% tags=["typed"]
 role.grant("AliyunOSSReadOnlyAccess")
 
 # %% [markdown]
-# ## 3. Attach it to an instance
+# ### 3. Attach it to an instance
 #
 # One instance has at most one role; one role can be on many instances. `cloud.instances` shows all that there are.
 
-# %%
+# %% tags=["typed"]
 vm = cloud.instances["web-1"].attach(role)
 vm
 
 # %% [markdown]
-# ## 4. Fetch the temporary credential
+# ### 4. Fetch the temporary credential
 #
 # From the instance's metadata service, in **security hardening mode**: first a token (PUT), then the credential (GET with
 # the token). It is valid for six hours and is renewed by itself. What you see is masked: no secret gets into a notebook.
 
-# %%
+# %% tags=["typed"]
 vm.credentials()
 
 # %% [markdown]
-# ## 5. Download with it
+# ### 5. Download with it
 #
 # `using(vm)` signs with the instance's role, as a program on `web-1` would. The file appears only once its length and its
 # checksum (CRC64) are right.
 
-# %%
+# %% tags=["typed"]
 cloud.buckets["sandbox-photos"].using(vm).download("testfolder/example.png", overwrite=True)
 
 # %% [markdown]
