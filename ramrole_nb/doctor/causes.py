@@ -58,12 +58,12 @@ _CREDENTIALS_PY = "https://github.com/aliyun/credentials-python"
 _OSS_PY = "https://github.com/aliyun/aliyun-oss-python-sdk"
 _CLI_ROLE = f"{_HELP}/cli/ecs-ram-role"
 
-_CURL_TOKEN = (  # noqa: S105 - a command
+_CURL_PUT = (
     'TOKEN=$(curl -sS -X PUT "http://100.100.100.200/latest/api/token"'
     ' -H "X-aliyun-ecs-metadata-token-ttl-seconds: 300")'
 )
 _CURL_ROLE = (
-    f'{_CURL_TOKEN}; curl -sS -H "X-aliyun-ecs-metadata-token: $TOKEN"'
+    f'{_CURL_PUT}; curl -sS -H "X-aliyun-ecs-metadata-token: $TOKEN"'
     ' "http://100.100.100.200/latest/meta-data/ram/security-credentials/"'
 )
 _CHECK_CONSOLE = "ECS console > Instances > the instance > Instance Details > RAM Role"
@@ -212,22 +212,22 @@ _LIST = [
     Cause(
         "metadata-token-forwarded", "metadata",
         "The metadata service gives no token to a request that a proxy forwarded (X-Forwarded-For), or metadata is off.",
-        "vm.credentials()", f"env -u http_proxy -u HTTP_PROXY sh -c {shlex.quote(_CURL_TOKEN)}", "", _IMDS,
+        "vm.credentials()", f"env -u http_proxy -u HTTP_PROXY sh -c {shlex.quote(_CURL_PUT)}", "", _IMDS,
     ),
     Cause(
         "metadata-token-ttl", "metadata",
         "A metadata token is asked for with its validity in a header, 1 to 21600 seconds; it was missing or outside.",
-        "vm.metadata().token(ttl=300)", _CURL_TOKEN, "", _IMDS,
+        "vm.metadata().token(ttl=300)", _CURL_PUT, "", _IMDS,
     ),
     Cause(
         "metadata-token-method", "metadata",
         "A metadata token is asked for with PUT; another method gets 405.",
-        "vm.metadata().token(ttl=300)", _CURL_TOKEN, "", "https://github.com/aliyun/credentials-nodejs/issues/111",
+        "vm.metadata().token(ttl=300)", _CURL_PUT, "", "https://github.com/aliyun/credentials-nodejs/issues/111",
     ),
     Cause(
         "metadata-token-refused", "metadata",
         "The metadata service did not accept the token: it has expired, or another instance got it.",
-        "vm.credentials(refresh=True)", _CURL_TOKEN, "", _IMDS,
+        "vm.credentials(refresh=True)", _CURL_PUT, "", _IMDS,
     ),
     Cause(
         "hardened-only", "metadata",
