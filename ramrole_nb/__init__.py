@@ -24,12 +24,24 @@ from .redact import redact
 
 if TYPE_CHECKING:
     from . import policy, snippets, widgets
+    from .doctor.decode import explain
     from .jobs import Job
     from .sandbox import Sandbox
 
-__all__ = ["Job", "Sandbox", "__version__", "connect", "errors", "policy", "redact", "snippets", "widgets"]
+__all__ = [
+    "Job",
+    "Sandbox",
+    "__version__",
+    "connect",
+    "errors",
+    "explain",
+    "policy",
+    "redact",
+    "snippets",
+    "widgets",
+]
 
-_HOMES = {"Job": ".jobs", "Sandbox": ".sandbox"}
+_HOMES = {"Job": ".jobs", "Sandbox": ".sandbox", "explain": ".doctor.decode"}
 _MODULES = ("policy", "snippets", "widgets")
 
 
