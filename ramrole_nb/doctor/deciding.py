@@ -119,9 +119,8 @@ def _by_ec(reading: Reading, found: Found) -> None:
 def _by_sentence(reading: Reading, found: Found) -> None:
     for pattern, cause, needs in SAID_BY_SERVICES:
         if (reading.alibaba or not needs) and pattern.search(reading.text):
-            found.cause = (
-                refusal(reading, found) if code in DENIALS and cause == "permission-missing" else cause
-            )
+            denied = reading.decisive in DENIALS and cause == "permission-missing"
+            found.cause = refusal(reading, found) if denied else cause
             return
 
 
@@ -303,6 +302,7 @@ _PRODUCTS = {"oss": "OSS", "ecs": "ECS", "ram": "RAM", "sts": "STS"}
 
 
 def service_of(reading: Reading, found: Found) -> str:
+    """Return which service answered, as people call it; empty where the text does not say."""
     product = reading.get("product")
     if product:
         return _PRODUCTS.get(product.lower(), product)
