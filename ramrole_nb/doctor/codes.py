@@ -261,9 +261,9 @@ SAID_BY_TOOLS = _compiled(
     (r"IMDS credentials is disabled", "no-credentials", True),
     (r"ecsUrl is empty", "no-credentials", True),
     # bytes
-    (r"IncompleteRead\(", "transfer-cut-off", True),
-    (r"(?:InconsistentError|the crc (?:of )?" + _SAID + r"between client and oss|crc64? " + _SAID + r"inconsistent)",
-     "transfer-altered", True),
+    (r"IncompleteRead\b", "transfer-cut-off", True),
+    (r"Inconsistent(?:Error|Exception)\b|crc64\(\d{1,25}\) is not equal", "transfer-altered", True),
+    (r"the crc (?:of )?" + _SAID + r"between client and oss", "transfer-altered", True),
     # Python and the notebook
     (r"signal only works in main thread", "not-main-thread", True),
     (r"SchedulerNotRunningError", "scheduler-stopped", True),

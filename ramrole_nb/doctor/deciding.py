@@ -15,7 +15,7 @@ from typing import Any
 
 from .causes import CAUSES
 from .codes import CODES, DENIALS, EC, OURS, PREFIXES, SAID_BY_SERVICES, SAID_BY_TOOLS, SHARED
-from .reading import Reading
+from .reading import Reading, any_of
 
 __all__ = ["OF_TOKEN", "Found", "decide", "facts_of", "kind_of", "refusal", "service_of"]
 
@@ -57,10 +57,10 @@ _TIMES_OUT = re.compile(
 _REFUSED = re.compile(
     r"Connection refused|ECONNREFUSED|actively refused|Failed to connect|Couldn't connect", re.I
 )
-_UNRESOLVED = re.compile(
-    r"Name or service not known|getaddrinfo|NameResolutionError|no such host|Could not resolve host"
-    r"|Temporary failure in name resolution|ENOTFOUND|UnknownHostException|nodename nor servname",
-    re.I,
+_UNRESOLVED = any_of(
+    "Name or service not known|getaddrinfo|NameResolutionError|no such host|Could not resolve host|ENOTFOUND",
+    "Temporary failure in name resolution|UnknownHostException|nodename nor servname|dial tcp: lookup ",
+    "Unable to resolve host|No address associated",
 )
 _PROXY = re.compile(r"ProxyError|Cannot connect to proxy|407 Proxy|proxyconnect|Proxy Authentication|Received HTTP code \d{3} from proxy", re.I)  # fmt: skip # noqa: E501
 _CERTIFICATE = re.compile(r"CERTIFICATE_VERIFY_FAILED|certificate verify failed|x509: certificate|SSLError|self.signed certificate", re.I)  # fmt: skip # noqa: E501
