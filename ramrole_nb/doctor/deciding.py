@@ -62,9 +62,18 @@ _UNRESOLVED = any_of(
     "Temporary failure in name resolution|UnknownHostException|nodename nor servname|dial tcp: lookup ",
     "Unable to resolve host|No address associated",
 )
-_PROXY = re.compile(r"ProxyError|Cannot connect to proxy|407 Proxy|proxyconnect|Proxy Authentication|Received HTTP code \d{3} from proxy", re.I)  # fmt: skip # noqa: E501
-_CERTIFICATE = re.compile(r"CERTIFICATE_VERIFY_FAILED|certificate verify failed|x509: certificate|SSLError|self.signed certificate", re.I)  # fmt: skip # noqa: E501
-_BROKEN = re.compile(r"Connection broken|Connection reset|ECONNRESET|Connection aborted|unexpected EOF|ChunkedEncodingError", re.I)  # fmt: skip # noqa: E501
+_PROXY = any_of(
+    "ProxyError|Cannot connect to proxy|407 Proxy|proxyconnect|Proxy Authentication",
+    r"Received HTTP code \d{3} from proxy",
+)
+_CERTIFICATE = any_of(
+    "CERTIFICATE_VERIFY_FAILED|certificate verify failed|x509: certificate|SSLError",
+    "self.signed certificate",
+)
+_BROKEN = any_of(
+    "Connection broken|Connection reset|ECONNRESET|Connection aborted|unexpected EOF",
+    "ChunkedEncodingError",
+)
 _READ = re.compile(r"Read timed out|ReadTimeout|read: connection timed out", re.I)
 
 

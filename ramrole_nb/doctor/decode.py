@@ -259,8 +259,12 @@ def _request_id(reading: Reading) -> str:
     return found[0] if found else ""
 
 
+# Control characters and those that turn the direction of writing: what is shown is what is there.
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")
+
+
 def _short(text: str, longest: int = 300) -> str:
-    flat = " ".join(text[: longest * 2].split())
+    flat = " ".join(_UNSEEN.sub(" ", text[: longest * 2]).split())
     return flat if len(flat) <= longest else flat[: longest - 1] + "…"
 
 

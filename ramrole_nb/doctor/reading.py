@@ -22,8 +22,8 @@ def any_of(*patterns: str) -> re.Pattern[str]:
 
 
 # What is read of a text: a long log has its error at one of its ends.
-LONGEST = 120_000
-_TAIL = 40_000
+LONGEST = 80_000
+_TAIL = 30_000
 
 _DETAIL = (
     "AuthAction", "AuthResource", "AuthPrincipalType", "AuthPrincipalOwnerId", "AuthPrincipalDisplayName",
@@ -136,6 +136,7 @@ def read(given: str | bytes) -> Reading:
     cut = len(raw) > LONGEST
     if cut:
         raw = raw[: LONGEST - _TAIL] + "\n" + raw[-_TAIL:]
+    raw = raw.encode("utf-8", "replace").decode()  # half characters could not be printed
     raw = _COLOURS.sub("", raw).replace("\x00", "").replace("\r\n", "\n")
     first = next((line.strip() for line in raw[:4_000].split("\n") if line.strip()), "")
     text = _plain(raw)
