@@ -151,7 +151,7 @@ _LIST = [
     ),
     Cause(
         "crc-slow", "tools",
-        "crcmod runs without its C extension, so checking a download is many times slower than the download.",
+        "The package crcmod runs without its C extension, so checking a download is many times slower than the download.",
         "", "python -m pip install --force-reinstall crcmod", "", f"{_OSS_PY}/issues/76",
     ),
     # -- network: no way to the services -----------------------------------------------------------------------

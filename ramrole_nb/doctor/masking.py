@@ -20,7 +20,7 @@ _LABELLED = re.compile(
     r"(?:access[ _-]?key[ _-]?secret|secret[ _-]?access[ _-]?key|secret[ _-]?key|security[ _-]?token|session[ _-]?token"
     r"|(?:oss|acs)-security-token|ecs-metadata-token|signature(?:provided)?|string[ _-]?to[ _-]?sign(?:bytes)?"
     r"|canonicalrequest|passw(?:or)?d|secret|token)[\"'\]]{0,2}[ \t]{0,4}(?:=>|[:=>])[ \t\n]{0,4}"
-    r"(?:string\(\d{1,6}\)[ \t\n]{0,8})?b?"
+    r"(?:string\(\d{1,6}\)[ \t\n]{0,8})?(?:b(?=[\"']))?"
     r"(?:\"([^\"]{6,8000})\"|'([^']{6,8000})'|((?=[^\s\"'<>&,;]{0,40}\d|\S{16})[^\s\"'<>&,;]{6,8000}))",
     re.I,
 )
@@ -67,13 +67,14 @@ class Masker:
 
 def _random(run: str) -> bool:
     """Tell whether a run of characters looks like a key or a token, and not like words, a path or a request id."""
-    return any(
-        len(part) >= 20
-        and re.search("[A-Z]", part) is not None
-        and re.search("[a-z]", part) is not None
-        and re.search("[0-9]", part) is not None
-        for part in re.split("[._/-]", run)
-    )
+    for part in re.split("[._/-]", run):
+        upper, lower, digits = (sum(map(kind, part)) for kind in (str.isupper, str.islower, str.isdigit))
+        if len(part) >= 20 and upper and lower and digits:
+            return True
+        # Without a digit: names in CamelCase have a capital in five letters, base64 about one in two.
+        if len(part) >= 32 and upper > 0.3 * len(part) and lower:
+            return True
+    return False
 
 
 def _spellings(secret: str) -> set[str]:

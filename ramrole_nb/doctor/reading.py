@@ -61,7 +61,7 @@ _LABEL = (
 # name: value, name=value, "name": "value", 'name' => "value", [name]: value, ["name"]=> string(3) "value"
 _BETWEEN = (
     r"[\"'\]]{0,2}[ \t]{0,4}(?:=>|[:=])[ \t]{0,8}(?:\n[ \t]{0,8}(?=[\"']|string\())?"
-    r"(?:string\(\d{1,6}\)[ \t]{0,8})?\[?[ ]?b?(?:\"([^\"\n]{0,3000})\"|'([^'\n]{0,3000})'"
+    r"(?:string\(\d{1,6}\)[ \t]{0,8})?\[?[ ]?(?:b(?=[\"']))?(?:\"([^\"\n]{0,3000})\"|'([^'\n]{0,3000})'"
 )
 _KEYED = re.compile(rf"(?<![\w.-])({_LABEL}){_BETWEEN}|([^\s,;\"'(){{}}\[\]<>]{{1,600}}))", re.I)
 _MESSAGE = re.compile(
@@ -161,7 +161,7 @@ def _plain(text: str) -> str:
         if '\\"' in text or "\\n" in text or "\\/" in text or "\\u00" in text:
             text = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
             text = text.replace("\\r", "").replace("\\n", "\n").replace('\\"', '"').replace("\\/", "/")
-        if "&lt;" in text or "&quot;" in text:
+        if "<Code>" not in text and any(mark in text for mark in ("&lt;", "&quot;", "&#")):
             text = html.unescape(text)
     for coded in hidden:
         try:
