@@ -36,6 +36,7 @@ _KEY_ID = re.compile(r"\b(?:LTAI|STS\.)[0-9A-Za-z._]{8,80}")
 _RUN = re.compile(r"[0-9A-Za-z+/_=%.-]{20,}")
 _HEX_BYTES = re.compile(r"(?:[0-9A-Fa-f]{2}[ :]){8,}(?:[0-9A-Fa-f]{2})?")
 _LONG_HEX = re.compile(r"(?<![0-9A-Za-z])[0-9A-Fa-f]{32,}(?![0-9A-Za-z])")
+_URL_SAFE = str.maketrans("+/", "-_")
 _MOST = 64  # labelled secrets of one text
 
 
@@ -83,8 +84,8 @@ def _spellings(secret: str) -> set[str]:
     forms |= {json.dumps(secret)[1:-1], html.escape(secret), secret.replace("/", "\\/"), repr(secret)[1:-1]}
     raw = secret.encode("utf-8", "replace")
     for shift in range(3):  # base64 of a longer text that contains it, at each of the three alignments
-        coded = base64.b64encode(b"\0" * shift + raw).decode()
-        forms.add(coded.rstrip("=")[4 if shift else 0 : -1])
-        forms.add(coded.rstrip("="))
+        coded = base64.b64encode(b"\0" * shift + raw).decode().rstrip("=")
+        for form in (coded, coded.translate(_URL_SAFE)):
+            forms |= {form, form[4 if shift else 0 : -1]}
     forms |= {raw.hex(), raw.hex().upper(), raw.hex(" "), raw.hex(" ").upper()}
     return forms
