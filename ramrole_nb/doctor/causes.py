@@ -527,7 +527,8 @@ _LIST = [
     Cause(
         "endpoint-wrong-region", "endpoint",
         "The bucket is in another region than the endpoint that was asked.",
-        "cloud.buckets[{bucket}].using(vm)", "", "OSS console > Buckets > the bucket > Overview > Port", _ENDPOINTS,
+        "cloud.buckets[{bucket}].using(vm)", "aliyun oss ls oss://{bucket}/ --endpoint {endpoint}",
+        "OSS console > Buckets > the bucket > Overview > Port", _ENDPOINTS,
     ),
     Cause(
         "public-endpoint-forbidden", "endpoint",

@@ -233,6 +233,8 @@ SAID_BY_SERVICES = _compiled(
     (r"must be addressed using the specified endpoint", "endpoint-wrong-region", True),
     (r"must be addressed using OSS third level domain", "bucket-not-in-host", False),
     (r"Please use virtual hosted style to access", "bucket-not-in-host", True),
+    (r"The specified object is not valid", "object-name-invalid", True),
+    (r"The specified bucket is not valid", "bucket-name-invalid", True),
     (r"Your host is invalid\. Please use Open Storage Service", "host-not-oss", False),
     (r"The OSS Access Key Id you provided is disabled", "access-key-disabled", False),
     (r"The OSS Access Key Id you provided does not exist", "access-key-unknown", False),

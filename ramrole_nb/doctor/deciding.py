@@ -286,9 +286,9 @@ def facts_of(reading: Reading) -> dict[str, str]:
     region = _REGION.search(endpoint or asked)
     facts["role"] = role
     facts["instance"] = instance
-    facts["bucket"] = reading.get("bucket") or (in_host[1] if in_host else "")
+    facts["bucket"] = reading.get("bucket").rstrip("!.") or (in_host[1] if in_host else "")
     facts["object"] = reading.get("key") if facts["bucket"] else ""
-    facts["asked"] = asked if asked.endswith("aliyuncs.com") else ""
+    facts["endpoint asked"] = asked if asked.endswith("aliyuncs.com") and asked != endpoint else ""
     facts["right endpoint"] = endpoint
     facts["region"] = region[1] if region and (endpoint or asked).endswith("aliyuncs.com") else ""
     facts["missing permission"] = reading.get("denied_action") if not reading.get("AuthAction") else ""

@@ -85,7 +85,7 @@ _FIRMLY = re.compile(
 _ALIBABA = any_of(
     r"aliyun|alibaba|alicloud|\boss2\b|SDK\.ClientError|OSSAccessKeyId|The OSS Access Key|ECS metadata service",
     r"ecs_?ram_?role|ECS RAM role|\bTea(?:Exception|Unretryable)|darabonba|ramrole_nb|LTAI[0-9A-Za-z]{8}",
-    r"\bossutil\b|\bali-oss\b|\bapsara::",
+    r"\bossutil\b|\bali-oss\b|\bapsara::|because of bucket acl",
 )
 _OTHER_CLOUD = any_of(
     r"amazonaws|arn:aws|\bboto|aws-sdk|@aws-sdk|\bAWS\b|x-amz-|Amazon\.|169\.254\.169\.254|metadata\.google",

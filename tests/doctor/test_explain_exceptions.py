@@ -228,3 +228,23 @@ def test_reading_is_not_claimed_where_writing_was_asked(drive: Drive) -> None:
     held = drive.session(READ_OSS)
     error = caught(lambda: drive.bucket(held).put_object("a.txt", b"x"))
     assert "read_write_objects('sandbox-photos')" in rr.explain(error).call
+
+
+def test_another_permission_gets_the_smallest_policy() -> None:
+    found = rr.explain(
+        '{"HostId": "ecs.cn-beijing.aliyuncs.com", "Code": "Forbidden.RAM", "Message": "no", "AccessDeniedDetail": '
+        '{"AuthAction": "ecs:DescribeInstances", "AuthPrincipalType": "AssumedRoleUser", '
+        '"AuthPrincipalDisplayName": "EcsRamRole:vm-ram-i-2zesandboxweb1"}}'
+    )
+    assert found.call == (
+        "cloud.roles['EcsRamRole'].grant(rr.policy.minimal_policy([('ecs:DescribeInstances', '*')]))"
+    )
+    assert "--RoleName EcsRamRole" in found.command
+
+
+def test_a_user_is_not_told_to_grant_to_a_role(drive: Drive) -> None:
+    found = rr.explain(caught(lambda: drive.make_role_as("viewer", "x")))
+    assert found.cause == "permission-missing"
+    assert "AttachPolicyToUser" in found.command
+    assert "Users > the user" in found.console
+    assert ".grant(" not in found.call
