@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
+from alibabacloud_credentials.exceptions import CredentialException
 
 import ramrole_nb as rr
 from ramrole_nb import errors
@@ -140,6 +141,16 @@ def test_a_connection_that_was_refused(host: str, cause: str) -> None:
 )  # fmt: skip
 def test_what_the_network_says(text: str, cause: str) -> None:
     assert rr.explain(text).cause == cause
+
+
+def test_a_chain_that_found_nothing() -> None:
+    """The chain's sentence decides, not the trouble of its last source."""
+    error = CredentialException(
+        "unable to load credentials from any of the providers in the chain: ['EnvironmentVariableCredentialsProvider: "
+        "Environment variable accessKeyId cannot be empty', 'EcsRamRoleCredentialsProvider: Failed to get token from ECS "
+        "Metadata Service. HttpCode=404']"
+    )
+    assert rr.explain(error).cause == "no-credentials"
 
 
 def test_the_cause_behind_another_exception() -> None:
