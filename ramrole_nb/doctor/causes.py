@@ -112,7 +112,7 @@ _LIST = [
     Cause(
         "package-missing", "tools",
         "A Python package that this needs is not installed in the environment that runs.",
-        "", "python -m pip install ramrole_nb", "", "https://pypi.org/project/oss2/",
+        "", "python -m pip install ramrole_nb", "", _OSS_PY,
     ),
     Cause(
         "sandbox-not-running", "tools", "The local sandbox does not run, so nothing answers on its address.",
