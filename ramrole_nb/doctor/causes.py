@@ -295,7 +295,7 @@ _LIST = [
     ),
     Cause(
         "credential-expired", "credential", _same_as("SecurityTokenExpired"),
-        "vm.credentials(refresh=True)", _CURL_ROLE, "", "https://alibabacloud.com/help/en/oss/support/0002-00000007",
+        "vm.credentials(refresh=True)", "", "", "https://alibabacloud.com/help/en/oss/support/0002-00000007",
     ),
     Cause(
         "url-expired", "credential", "The presigned URL has expired, or the credential that signed it has.",
@@ -316,7 +316,7 @@ _LIST = [
     Cause(
         "security-token-invalid", "credential",
         "The security token is not recognised: cut off, altered, or not a token of this service.",
-        "vm.credentials(refresh=True)", _CURL_ROLE, "", "https://help.aliyun.com/en/oss/user-guide/0002-00000006",
+        "vm.credentials(refresh=True)", "", "", "https://help.aliyun.com/en/oss/user-guide/0002-00000006",
     ),
     Cause(
         "access-key-unknown", "credential", _same_as("InvalidAccessKeyId.NotFound"),

@@ -31,8 +31,8 @@ _DETAIL = {
     "NoPermissionType": "refusal",
 }
 _NO_DIAGNOSIS = (
-    "The encoded diagnostic message is opaque: only RAM opens it (DecodeDiagnosticMessage). Give a session to have it "
-    "opened: rr.explain(error, cloud=cloud)"
+    "The encoded diagnostic message is opaque: only RAM opens it. Give a session to have it opened, "
+    "rr.explain(error, cloud=cloud), or ask by hand: aliyun ram DecodeDiagnosticMessage --EncodedDiagnosticMessage MESSAGE"
 )
 
 
