@@ -23,26 +23,40 @@ from .connect import connect
 from .redact import redact
 
 if TYPE_CHECKING:
-    from . import policy, snippets, widgets
+    from . import page, policy, snippets, widgets
     from .doctor.decode import explain
+    from .done import code
+    from .expected import show_error
     from .jobs import Job
+    from .lessons import lesson
     from .sandbox import Sandbox
 
 __all__ = [
     "Job",
     "Sandbox",
     "__version__",
+    "code",
     "connect",
     "errors",
     "explain",
+    "lesson",
+    "page",
     "policy",
     "redact",
+    "show_error",
     "snippets",
     "widgets",
 ]
 
-_HOMES = {"Job": ".jobs", "Sandbox": ".sandbox", "explain": ".doctor.decode"}
-_MODULES = ("policy", "snippets", "widgets")
+_HOMES = {
+    "Job": ".jobs",
+    "Sandbox": ".sandbox",
+    "code": ".done",
+    "explain": ".doctor.decode",
+    "lesson": ".lessons",
+    "show_error": ".expected",
+}
+_MODULES = ("page", "policy", "snippets", "widgets")
 
 
 def __getattr__(name: str) -> Any:

@@ -16,8 +16,10 @@ from . import actions as do
 from .fragments import Fragment, document_of
 
 TITLE = "Console"
+PROSE = True
 
 RAM = "Log on to the RAM console, https://ram.console.aliyun.com."
+ECS = "Log on to the ECS console, https://ecs.console.aliyun.com."
 OSS = "Log on to the OSS console, https://oss.console.aliyun.com."
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
@@ -139,7 +141,7 @@ def _dialog(region_id: str, ids: Sequence[str], *choices: str, note: str = "") -
     each = "" if len(ids) == 1 else " Do this for each: " + ", ".join(_shown(name) for name in ids) + "."
     which = _shown(ids[0]) if len(ids) == 1 else "the instance"
     return _numbered(
-        f"Open the ECS console, https://ecs.console.aliyun.com, Instances; in the top bar select the region {_shown(region_id)}.",
+        f"{ECS} Choose Instances, and select the region {_shown(region_id)} in the top bar.",
         f"Find {which}, and choose ⋮ > Instance Settings > Attach/Detach RAM Role.{each}",
         *choices,
         note=note,
@@ -149,7 +151,7 @@ def _dialog(region_id: str, ids: Sequence[str], *choices: str, note: str = "") -
 def attach_role(action: do.AttachRole) -> Fragment:
     note = ""
     if action.session_policy:
-        note = "the page names no place for a policy that narrows the role on this instance; the API has one."
+        note = "the vendor's page names no place for a policy that narrows the role on this instance; the API has one."
     choice = f"In the dialog, select the role {_shown(action.role)}, and click OK."
     return _dialog(action.region_id, action.instance_ids, choice, note=note)
 
@@ -170,7 +172,7 @@ def replace_role(action: do.ReplaceRole) -> Fragment:
 
 def set_hardening(_: do.SetHardening) -> Fragment:
     return cannot(
-        "The page names no steps in the console for this setting of an existing instance: it is the API's "
+        "The vendor's page names no steps in the console for this setting of an existing instance: it is the API's "
         "ModifyInstanceMetadataOptions, which the other tabs call."
     )
 

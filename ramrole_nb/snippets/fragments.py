@@ -45,12 +45,13 @@ class Fragment:
 
 
 class Language(Protocol):
-    """A module of this package: TITLE, `script`, `cannot`, and one function per action, named like it (`create_role`).
+    """A module of this package: these four, and one function per action, named like it (`create_role`).
 
     Each function takes the action and returns a Fragment. A missing one means that the language cannot express it.
     """
 
     TITLE: str
+    PROSE: bool  # for people rather than for a machine, so its lines may wrap
 
     def script(self, fragments: Sequence[Fragment]) -> str:
         """Return the whole that a user would paste."""

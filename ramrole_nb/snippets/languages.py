@@ -12,7 +12,7 @@ from . import console, python, shell, terraform
 from .actions import Action, steps
 from .fragments import Fragment, Language, snake
 
-__all__ = ["LANGUAGES", "all_code", "code"]
+__all__ = ["LANGUAGES", "PROSE", "all_code", "code"]
 
 # The order is that of the tabs.
 _MODULES: Mapping[str, Language] = {
@@ -23,6 +23,7 @@ _MODULES: Mapping[str, Language] = {
 }
 
 LANGUAGES: Mapping[str, str] = MappingProxyType({name: module.TITLE for name, module in _MODULES.items()})
+PROSE = frozenset(name for name, module in _MODULES.items() if module.PROSE)
 
 
 def code(action: Action, language: str = "python") -> str:

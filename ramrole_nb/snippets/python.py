@@ -17,6 +17,7 @@ from . import actions as do
 from .fragments import CREDENTIALS_URL, LIVE, Fragment, document_of, snake
 
 TITLE = "Python (official SDKs)"
+PROSE = False
 
 # One call of the service takes so many instances.
 BATCH = 100
@@ -172,12 +173,14 @@ def _ecs(region_id: str) -> str:
 
 
 def _role(role: str) -> str:
-    name = f"    role_name={quoted(role)},\n" if role else ""
+    name = f"        role_name={quoted(role)},\n" if role else ""
     return f"""\
-role_credential = CredentialClient(CredentialConfig(
-    type="ecs_ram_role",
-{name}    disable_imds_v1=True,  # security hardening mode only: no falling back to normal mode
-))"""
+role_credential = CredentialClient(
+    CredentialConfig(
+        type="ecs_ram_role",
+{name}        disable_imds_v1=True,  # security hardening mode only: no falling back to normal mode
+    )
+)"""
 
 
 # -- roles and policies ----------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from .fragments import CREDENTIALS_URL, LIVE, TOKEN_TTL, TOKEN_URL, Fragment
 from .python import BATCH
 
 TITLE = "Shell (aliyun, curl)"
+PROSE = False
 
 PROFILE = "instance-role"
 _ON_THE_INSTANCE = frozenset({"on the instance"})
@@ -31,7 +32,7 @@ def script(fragments: Sequence[Fragment]) -> str:
         head.append("# Runs on the instance: it uses the role of the instance, and no AccessKey.")
     if "profile" in needs:
         head.append(
-            "# Only the CLI from 3.3.0 on works where the metadata is in security hardening mode only (the page says 3.0.248)."
+            "# Where metadata is served in security hardening mode only, it takes CLI 3.3.0 or later (the page: 3.0.248)."
         )
     if "FailCount" in needs:
         head.append(
@@ -154,7 +155,8 @@ def replace_role(action: do.ReplaceRole) -> Fragment:
     )
     look = _command("aliyun ecs DescribeInstanceRamRole", RegionId=action.region_id, InstanceIds=ids)
     text = (
-        "# The API needs two calls (the dialog of the console needs one). Between them the instance has no role.\n"
+        "# The API needs two calls (the dialog of the console needs one). Between them the instance has no role;\n"
+        "# should the second fail, attach the old one again.\n"
         f"{gone} &&\n{given}\n{look}"
     )
     return Fragment(text, frozenset({"FailCount"}))
@@ -177,11 +179,11 @@ def set_hardening(action: do.SetHardening) -> Fragment:
 _TOKEN = (
     f'token=$(curl -sS --fail -X PUT {TOKEN_URL} -H "X-aliyun-ecs-metadata-token-ttl-seconds: {TOKEN_TTL}")'
 )
-_WITH_TOKEN = '-H "X-aliyun-ecs-metadata-token: $token"'
+_HEADER = '-H "X-aliyun-ecs-metadata-token: $token"'
 
 
 def _curl(url: str, *, hardened: bool) -> str:
-    return " ".join(["curl -sS --fail", *([_WITH_TOKEN] if hardened else []), url])
+    return f"curl -sS --fail {_HEADER} \\\n  {url}" if hardened else f"curl -sS --fail {url}"
 
 
 def fetch_credentials(action: do.FetchCredentials) -> Fragment:

@@ -1,8 +1,8 @@
 r"""The same in Terraform, with the provider aliyun/alicloud.
 
 Arguments as documented at https://registry.terraform.io/providers/aliyun/alicloud/latest/docs: `alicloud_ram_role` spells
-them `role_name` and `assume_role_policy_document` since 1.252.0; `alicloud_ecs_ram_role_attachment` (since 1.250.0) stands in
-the place of the deprecated `alicloud_ram_role_attachment`, and its update does nothing (read in the provider's source).
+them `role_name` and `assume_role_policy_document` since 1.252.0; `alicloud_ecs_ram_role_attachment` (since 1.250.0)
+replaces the deprecated `alicloud_ram_role_attachment`, and its update does nothing (read in the provider's source).
 """
 
 # ruff: noqa: D103 - the functions are named like the actions, whose docstrings say what each does
@@ -18,6 +18,7 @@ from . import actions as do
 from .fragments import LIVE, Fragment, document_of
 
 TITLE = "Terraform"
+PROSE = False
 
 _HEAD = """\
 terraform {
@@ -213,17 +214,18 @@ def revoke_policy(action: do.RevokePolicy) -> Fragment:
 
 
 def delete_policy(action: do.DeletePolicy) -> Fragment:
-    # The document is not known here, and an argument that is left out is not changed by the provider.
-    rows = {"policy_name": quoted(action.policy)}
-    note = "# Give policy_document as it is now, or the first apply changes it."
-    text = _resource(_POLICY, "policy", rows, before=note)
-    return Fragment(f"{_import(_POLICY, 'policy', action.policy)}\n\n{text}", _REMOVED)
+    return _removed(_POLICY, "policy", "policy_name", action.policy)
 
 
 def delete_role(action: do.DeleteRole) -> Fragment:
-    note = "# Give assume_role_policy_document as it is now, or the first apply changes it."
-    text = _resource(_ROLE, "role", {"role_name": quoted(action.role)}, before=note)
-    return Fragment(f"{_import(_ROLE, 'role', action.role)}\n\n{text}", _REMOVED)
+    return _removed(_ROLE, "role", "role_name", action.role)
+
+
+def _removed(kind: str, label: str, argument: str, name: str) -> Fragment:
+    # What else the resource says is not known here, so it must not be compared.
+    kept = "\n\n  lifecycle {\n    ignore_changes = all\n  }\n}"
+    text = _resource(kind, label, {argument: quoted(name)}).removesuffix("\n}") + kept
+    return Fragment(f"{_import(kind, label, name)}\n\n{text}", _REMOVED)
 
 
 # -- instances -------------------------------------------------------------------------------------------------
@@ -276,8 +278,8 @@ def replace_role(action: do.ReplaceRole) -> Fragment:
 def set_hardening(action: do.SetHardening) -> Fragment:
     tokens = "required" if action.required else "optional"
     return cannot(
-        "Terraform has no resource for this setting alone: it is two arguments of the block that describes the whole instance,\n"
-        "# alicloud_instance (provider 1.192.0 or later):\n"
+        "Terraform has no resource for this setting alone: it is two arguments of alicloud_instance, the block that\n"
+        "# describes the whole instance (provider 1.192.0 or later):\n"
         '#   http_endpoint = "enabled"\n'
         f'#   http_tokens   = "{tokens}"'
     )
@@ -288,8 +290,8 @@ def set_hardening(action: do.SetHardening) -> Fragment:
 
 def fetch_credentials(_: do.FetchCredentials) -> Fragment:
     return cannot(
-        "Terraform does not hand out the credential of an instance; its provider can use it: `ecs_role_name` in the provider\n"
-        "# block signs with the role, where Terraform runs on the instance."
+        "Terraform does not hand out the credential of an instance; its provider can use it: `ecs_role_name` in the\n"
+        "# provider block signs with the role, where Terraform runs on the instance."
     )
 
 

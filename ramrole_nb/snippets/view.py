@@ -9,11 +9,11 @@ from types import MappingProxyType
 from ..errors import nearest
 from ..render.style import LINE, MUTED, TEXT
 from .actions import Action
-from .languages import LANGUAGES, code
+from .languages import LANGUAGES, PROSE, code
 
 __all__ = ["CodeView", "show"]
 
-_CODE = f"overflow-x:auto;white-space:pre;padding:8px 12px;margin:4px 0 8px;border:{LINE};border-radius:4px;{TEXT}"
+_CODE = f"overflow-x:auto;padding:8px 12px;margin:4px 0 8px;border:{LINE};border-radius:4px;{TEXT}"
 _LONGEST = 120
 
 
@@ -47,17 +47,23 @@ class CodeView:
         )
         return (
             f'<div style="max-width:60em;{TEXT}"><p><strong>The same as code</strong> '
-            f'<span style="{MUTED}">{escape(self.title)}</span></p>{parts}</div>'
+            f'<span style="{MUTED}">{_escaped(self.title)}</span></p>{parts}</div>'
         )
 
     def _part(self, name: str, text: str, *, is_open: bool) -> str:
         title = escape(LANGUAGES.get(name, name))
+        wrap = "pre-wrap" if name in PROSE else "pre"
         # A part that scrolls must be reached by keyboard, and then it needs a name.
         return (
             f"<details{' open' if is_open else ''}><summary>{title}</summary>"
-            f'<pre tabindex="0" role="region" aria-label="{title}" style="{_CODE}">'
-            f"<code>{escape(text.rstrip())}</code></pre></details>"
+            f'<pre tabindex="0" role="region" aria-label="{title}" style="white-space:{wrap};{_CODE}">'
+            f"<code>{_escaped(text.rstrip())}</code></pre></details>"
         )
+
+
+def _escaped(text: str) -> str:
+    # A browser reads a carriage return as a line break, unless it is spelt out.
+    return escape(text).replace("\r", "&#13;")
 
 
 def show(action: Action) -> CodeView:
