@@ -78,6 +78,7 @@ def test_a_service_error_of_ours(cloud: Cloud) -> None:
         "object-not-found", "NoSuchKey", 404, "0026-00000001",
     )  # fmt: skip
     assert (found.service, found.request_id) == ("OSS", getattr(error, "request_id", None))
+    assert "endpoint asked" not in dict(found.facts)  # the error names none, so none is shown
     assert rr.explain(str(error)).cause == "object-not-found"
 
 
@@ -259,3 +260,9 @@ def test_a_user_is_not_told_to_grant_to_a_role(drive: Drive) -> None:
     assert "AttachPolicyToUser" in found.command
     assert "Users > the user" in found.console
     assert ".grant(" not in found.call
+
+
+def test_our_errors_keep_their_own_words(cloud: Cloud) -> None:
+    found = rr.explain(caught(lambda: cloud.buckets["sandbox-fotos"]))
+    assert found.cause == "bucket-not-found"
+    assert any("'sandbox-photos'" in note for note in found.notes)
