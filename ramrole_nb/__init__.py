@@ -24,6 +24,7 @@ from .redact import redact
 
 if TYPE_CHECKING:
     from . import page, policy, snippets, widgets
+    from .doctor.decode import explain
     from .done import code
     from .expected import show_error
     from .jobs import Job
@@ -37,6 +38,7 @@ __all__ = [
     "code",
     "connect",
     "errors",
+    "explain",
     "lesson",
     "page",
     "policy",
@@ -50,6 +52,7 @@ _HOMES = {
     "Job": ".jobs",
     "Sandbox": ".sandbox",
     "code": ".done",
+    "explain": ".doctor.decode",
     "lesson": ".lessons",
     "show_error": ".expected",
 }
