@@ -225,7 +225,8 @@ class ServiceError(RamroleError):
         self.access_denied_detail = dict(access_denied_detail or {})
 
     def facts(self) -> dict[str, str]:
-        answer = f"{self.code} (HTTP {self.status})" if self.code else f"HTTP {self.status}"
+        http = f"HTTP {self.status}" if self.status else ""
+        answer = f"{self.code} ({http})" if self.code and http else self.code or http
         if self.ec:
             answer += f", EC {self.ec}"
         rows = {"answer": answer, "message": self.message, **super().facts(), "request id": self.request_id}

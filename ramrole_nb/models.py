@@ -124,6 +124,17 @@ class ObjectInfo:
     storage_class: str = ""
     crc64: str = ""
 
+    def _repr_html_(self) -> str:
+        facts = [
+            ("size", f"{self.size:,} bytes"),
+            ("modified", self.last_modified),
+            ("type", self.content_type),
+            ("class", self.storage_class),
+            ("ETag", self.etag),
+            ("CRC64", self.crc64),
+        ]
+        return html_card(f"oss://{self.bucket}/{self.key}", facts)
+
 
 @dataclass(frozen=True)
 class CallerIdentity:

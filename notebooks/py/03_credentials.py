@@ -80,9 +80,7 @@ metadata.credentials()
 # all three methods**. Look at *requests*: how many each made. Where a program is not installed here, its row says so.
 
 # %% tags=["typed"]
-from ramrole_nb.cloud import methods
-
-methods.fetch_all(cloud.instances["web-1"])
+cloud.instances["web-1"].three_methods()
 
 # %% [markdown]
 # ## Two modes
@@ -166,9 +164,7 @@ cloud.wire
 # above: **Show the trap**. Look at how many were mixed.
 
 # %% tags=["typed"]
-from ramrole_nb.cloud import trap
-
-trap.mixed_triples(cloud.instances["web-1"])
+cloud.instances["web-1"].mixed_triples()
 
 # %% [markdown]
 # ## Exercises

@@ -70,8 +70,7 @@ class Context:
 
     def before(self, *changes: Change) -> None:
         """Check the caller's permissions, then show the plan. Raises PreflightRefused or ChangeNotConfirmed."""
-        for change in changes:
-            self.preflight.check(change.what, change.needs)
+        self.preflight.check_all((change.what, change.needs) for change in changes)
         self.confirm([change.what for change in changes])
 
     @contextlib.contextmanager

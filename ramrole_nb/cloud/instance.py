@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import BadSignature, Conflict, PartialFailure, RamroleError
 from ..models import Attachment, CallerIdentity, Instance, ItemResult, StsCredentials
@@ -20,6 +20,10 @@ from .credentials import InstanceCredentials, provider_for
 from .metadata import HARDENED, MetadataClient, MetadataStep
 from .preflight import Need, Preflight
 from .roles import BoundRole
+
+if TYPE_CHECKING:
+    from .method_run import MethodRuns
+    from .trap import TrapResult
 
 __all__ = ["BoundInstance"]
 
@@ -196,19 +200,47 @@ class BoundInstance(Instance):
 
     def set_hardening(self, on: bool = True) -> BoundInstance:
         """Serve metadata in security hardening mode only (`on`), or in both modes. Returns the instance as it is then."""
+        return self._set_options("HttpTokens", self.http_endpoint, "required" if on else "optional")
+
+    def set_metadata(self, on: bool = True) -> BoundInstance:
+        """Switch the instance's metadata service on, or off. Off, no program on it gets a credential."""
+        return self._set_options("HttpEndpoint", "enabled" if on else "disabled", self.http_tokens)
+
+    def _set_options(self, changed: str, endpoint: str, tokens: str) -> BoundInstance:
         context = self.context
-        tokens = "required" if on else "optional"
+        values = {"HttpEndpoint": endpoint, "HttpTokens": tokens}
         need = Need("ecs:ModifyInstanceMetadataOptions", self.arn())
-        context.before(Change(f"set HttpTokens={tokens} on {self.instance_id}", (need,)))
+        context.before(Change(f"set {changed}={values[changed]} on {self.instance_id}", (need,)))
         context.calls.ecs(
             "ModifyInstanceMetadataOptions",
             self.region_id,
             instance_id=self.instance_id,
-            http_endpoint=self.http_endpoint,
+            http_endpoint=endpoint,  # the API takes both at once
             http_tokens=tokens,
         )
         fields = {k: v for k, v in self.__dict__.items() if k != "context"}
-        return BoundInstance(**{**fields, "http_tokens": tokens}, context=context)
+        return BoundInstance(**{**fields, "http_endpoint": endpoint, "http_tokens": tokens}, context=context)
+
+    # -- the vendor page's methods, and its trap -------------------------------------------------------------
+
+    def three_methods(self, role_name: str = "", *, mode: str = HARDENED) -> MethodRuns:
+        """Fetch the credential by each of the page's three methods, and show the requests each made.
+
+        The Credentials tool, the metadata service itself, the Alibaba Cloud CLI (where it is installed). `role_name`
+        empty: found by itself. Raises InputError, MetadataUnreachable.
+        """
+        from .methods import fetch_all
+
+        return fetch_all(self, role_name, mode=mode)
+
+    def mixed_triples(self, seconds: float = 2.0) -> TrapResult:
+        """Show how often reading key, secret and token one by one mixes two credentials, as the page's sample does.
+
+        In the sandbox, which rotates credentials every 50 ms for `seconds`. Raises InputError live.
+        """
+        from .trap import mixed_triples
+
+        return mixed_triples(self, seconds)
 
     def arn(self) -> str:
         """Return the ARN that permissions on the instance are checked on."""

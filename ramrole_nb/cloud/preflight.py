@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ..errors import PreflightRefused, ServiceError
@@ -145,12 +145,41 @@ class Preflight:
 
     def check(self, what: str, needs: Iterable[Need]) -> None:
         """Raise PreflightRefused where a permission is surely missing; note what could not be told."""
-        needs = list(needs)
-        if not needs:
+        self.check_all([(what, tuple(needs))])
+
+    def check_all(self, changes: Iterable[tuple[str, Sequence[Need]]]) -> None:
+        """Check several changes, each in words with its needs, and name everything that is missing at once."""
+        changes = [(what, needs) for what, needs in changes if needs]
+        if not changes:
             return
         own = self._caller()
         if own.identity.type == "Account":
             return  # the account itself may do everything
+        missing: list[tuple[str, str]] = []
+        refused: list[str] = []
+        because: list[str] = []
+        for what, needs in changes:
+            lacking, unsure, why = self._lacking(own, needs)
+            if lacking:
+                refused.append(what)
+                missing += lacking
+                because += why
+            elif unsure:
+                note = f"cannot tell whether {own.identity.name} may {what} ({', '.join(unsure)}): could not read "
+                self.notes.append(note + "; ".join(own.unread or ["a condition"]))
+        if missing:
+            names = ", ".join(dict.fromkeys(action for action, _ in missing))
+            raise PreflightRefused(
+                f"{own.identity.name} may not {'; nor '.join(refused)}: {names} is missing. Nothing was changed.",
+                missing=missing,
+                reason=because[0],
+                next_step=f"have {names} granted to {own.identity.name}, or connect as someone who may",
+            )
+
+    def _lacking(
+        self, own: _Own, needs: Sequence[Need]
+    ) -> tuple[list[tuple[str, str]], list[str], list[str]]:
+        """Return what is surely missing, what could not be told, and the reasons of the missing."""
         missing, unsure, because = [], [], []
         for need in needs:
             decision = self.decide(need)
@@ -163,19 +192,7 @@ class Preflight:
                 because.append(decision.because)
             else:
                 unsure.append(need.action)
-        if missing:
-            names = ", ".join(dict.fromkeys(action for action, _ in missing))
-            raise PreflightRefused(
-                f"{own.identity.name} may not {what}: {names} is missing. Nothing was changed.",
-                missing=missing,
-                reason=because[0],
-                next_step=f"have {names} granted to {own.identity.name}, or connect as someone who may",
-            )
-        if unsure:
-            note = (
-                f"cannot tell whether {own.identity.name} may {what} ({', '.join(unsure)}): could not read "
-            )
-            self.notes.append(note + "; ".join(own.unread or ["a condition"]))
+        return missing, unsure, because
 
     def forget(self) -> None:
         """Read the caller's policies anew at the next check."""

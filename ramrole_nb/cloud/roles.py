@@ -22,7 +22,7 @@ from ..policy import (
     trust_for_service,
     trusts_service,
 )
-from ..render import html_card, text_card
+from ..render import html_card, html_table, text_card, text_table
 from .assumable import Assumable
 from .context import Change, Context
 from .preflight import Need
@@ -61,6 +61,22 @@ def document_text(document: str | Mapping[str, Any], kind: str) -> str:
     )
 
 
+class HeldPolicies(list[Policy]):
+    """The policies a role holds."""
+
+    _HEAD = ("policy", "type", "description")
+    _EMPTY = "no policy: the role may do nothing"
+
+    def _rows(self) -> list[list[str]]:
+        return [[policy.name, policy.type, policy.description] for policy in self]
+
+    def __repr__(self) -> str:
+        return text_table(self._HEAD, self._rows()) or self._EMPTY
+
+    def _repr_html_(self) -> str:
+        return html_table(self._HEAD, self._rows(), empty=self._EMPTY)
+
+
 @dataclass(frozen=True, repr=False)
 class BoundRole(Role):
     """A role of the session's account, with what can be done with it."""
@@ -78,13 +94,13 @@ class BoundRole(Role):
 
     # -- permissions -----------------------------------------------------------------------------------------
 
-    def policies(self) -> list[Policy]:
-        """Return the policies the role holds, in the order they were granted."""
+    def policies(self) -> HeldPolicies:
+        """Return the policies the role holds, in the order they were granted: a list that shows itself as a table."""
         found = self.context.calls.ram("ListPoliciesForRole", role_name=self.name)
-        return [
+        return HeldPolicies(
             Policy(p["PolicyName"], p["PolicyType"], p.get("Description", ""), p.get("DefaultVersion", ""))
             for p in found.get("Policies", {}).get("Policy", [])
-        ]
+        )
 
     def grant(self, policy: str | Mapping[str, Any]) -> Policy:
         """Grant a policy: a name (a system policy, else a custom one), or a document.

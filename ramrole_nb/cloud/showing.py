@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ..errors import RamroleError
 from ..render import html_table, text_table
+from .calls import checking
 
 __all__ = ["ServiceTable"]
 
@@ -23,7 +24,8 @@ class ServiceTable(ABC):
 
     def _read(self) -> tuple[list[list[str]], str]:
         try:
-            return self._rows(), self._EMPTY
+            with checking():  # looking at a table is no step of the way: the wire folds it away
+                return self._rows(), self._EMPTY
         except RamroleError as error:
             return [], str(error)
 

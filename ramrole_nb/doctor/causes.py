@@ -205,7 +205,7 @@ _LIST = [
     Cause(
         "metadata-disabled", "metadata",
         "The instance's metadata service is switched off (HttpEndpoint=disabled).",
-        "",  # set_hardening leaves HttpEndpoint as it is
+        "cloud.instances[{instance}].set_metadata(True)",
         "aliyun ecs ModifyInstanceMetadataOptions --RegionId {region} --InstanceId {instance} --HttpEndpoint enabled",
         "ECS console > Instances > the instance > Modify Instance Metadata Options", _OPTIONS,
     ),

@@ -54,12 +54,7 @@ class HardenedOnly(Exercise):
             raise see.not_attempted("web-2 answers in both modes, as it did at the start.")
 
     def solve(self, cloud: Cloud) -> None:
-        from dataclasses import replace
-
-        vm = cloud.instances["web-2"]
-        if vm.http_endpoint != "enabled":  # set_hardening() leaves that as it is
-            vm = replace(vm, http_endpoint="enabled")
-        vm.set_hardening()
+        cloud.instances["web-2"].set_metadata(True).set_hardening()
 
 
 def _fetches(see: Look, instance_id: str) -> list[dict[str, Any]]:

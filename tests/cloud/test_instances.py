@@ -13,6 +13,7 @@ from ramrole_nb.errors import (
     Conflict,
     InputError,
     InvalidRequest,
+    MetadataError,
     NotFound,
     PreflightRefused,
 )
@@ -667,3 +668,20 @@ def test_regions_that_may_not_be_listed(as_user: Callable[..., Cloud], hands: Ha
     hands.let("viewer", ("Allow", "ecs:DescribeInstances", "*"))
     assert {vm.region_id for vm in as_user("viewer").instances} == {"cn-beijing"}
     assert {vm.region_id for vm in as_user("viewer", region="cn-hangzhou").instances} == {"cn-hangzhou"}
+
+
+def test_metadata_is_switched_off_and_on_again(cloud: Cloud) -> None:
+    cloud.roles.create("EcsRamRole")
+    vm = cloud.instances["web-1"].attach("EcsRamRole").set_hardening()
+    off = vm.set_metadata(False)
+    assert (off.http_endpoint, off.http_tokens) == ("disabled", "required")
+    with pytest.raises(MetadataError):
+        off.credentials(refresh=True)
+    on = cloud.instances["web-1"].set_metadata(True)
+    assert (on.http_endpoint, on.http_tokens) == ("enabled", "required"), "the other option stays"
+    assert on.credentials(refresh=True).role_name == "EcsRamRole"
+
+
+def test_looking_at_a_table_is_no_step_on_the_wire(cloud: Cloud) -> None:
+    assert "web-1" in repr(cloud.instances)
+    assert [call.action for call in cloud.wire.since() if not call.check] == []

@@ -181,3 +181,12 @@ def _need(action: str, resource: str = "*") -> Any:
     from ramrole_nb.cloud.preflight import Need
 
     return Need(action, resource)
+
+
+def test_everything_that_is_missing_is_named_at_once(as_user: Callable[..., Cloud], cloud: Cloud) -> None:
+    cloud.roles.create("Theirs").grant("AliyunOSSReadOnlyAccess")
+    with pytest.raises(PreflightRefused) as caught:
+        as_user("operator").roles["Theirs"].delete(revoke=True)
+    assert {action for action, _ in caught.value.missing} == {"ram:DetachPolicyFromRole", "ram:DeleteRole"}
+    for words in ("ram:DetachPolicyFromRole", "ram:DeleteRole", "Nothing was changed"):
+        assert words in str(caught.value)

@@ -353,3 +353,13 @@ def test_what_is_known_of_roles_is_not_asked_again(
     cloud.roles["Role3"].delete()
     cloud.roles.create("Role3", trust=FOR_FC)  # another role of the same name
     assert cloud.roles.for_ecs() == ["Role0", "Role1", "Role2", "Role4"]
+
+
+def test_what_a_role_holds_shows_itself(cloud: Cloud) -> None:
+    role = cloud.roles.create("EcsRamRole")
+    assert "may do nothing" in repr(role.policies())
+    role.grant("AliyunOSSReadOnlyAccess")
+    held = role.policies()
+    assert "AliyunOSSReadOnlyAccess" in repr(held)
+    assert "<table" in held._repr_html_()
+    assert [policy.name for policy in held] == ["AliyunOSSReadOnlyAccess"]
