@@ -24,34 +24,51 @@ from ramrole_nb.policy.documents import (
     same_meaning,
 )
 from ramrole_nb.policy.evaluate import evaluate
+from ramrole_nb.policy.highlight import Highlighted, highlight
+from ramrole_nb.policy.lint import MAX_BUCKET_POLICY, lint
 from ramrole_nb.policy.matching import action_matches, matches, resource_match_state, resource_matches
+from ramrole_nb.policy.matrix import Cell, Matrix, matrix
 from ramrole_nb.policy.model import Decision, NamedDocument, Outcome, Request, TraceRow
+from ramrole_nb.policy.problems import SEVERITIES, Problem
 from ramrole_nb.policy.system import SYSTEM_POLICIES, SystemPolicy
 from ramrole_nb.policy.trust import evaluate_trust, trust_for_service, trusts_principal, trusts_service
+from ramrole_nb.policy.whynot import Change, Edit, WhyNot, smallest_change, why_not
 
 __all__ = [
     "MAX_ASSUME_SESSION_POLICY",
     "MAX_ATTACH_SESSION_POLICY",
+    "MAX_BUCKET_POLICY",
     "MAX_CUSTOM_POLICY",
+    "SEVERITIES",
     "SYSTEM_POLICIES",
+    "Cell",
+    "Change",
     "ConditionResult",
     "ConditionTest",
     "Decision",
+    "Edit",
+    "Highlighted",
     "MalformedPolicyDocument",
+    "Matrix",
     "NamedDocument",
     "Outcome",
     "PolicyDocument",
     "Principal",
+    "Problem",
     "Request",
     "Statement",
     "SystemPolicy",
     "TraceRow",
+    "WhyNot",
     "action_matches",
     "bucket_list",
     "evaluate",
     "evaluate_condition",
     "evaluate_trust",
+    "highlight",
+    "lint",
     "matches",
+    "matrix",
     "minimal_policy",
     "parse_policy",
     "read_objects",
@@ -59,7 +76,9 @@ __all__ = [
     "resource_match_state",
     "resource_matches",
     "same_meaning",
+    "smallest_change",
     "trust_for_service",
     "trusts_principal",
     "trusts_service",
+    "why_not",
 ]

@@ -135,3 +135,17 @@ def prepare(operator: str, expected: str) -> Callable[[str], bool | None]:
         return None if found is None else found[0] == version and found[1] & mask == first
 
     return inside
+
+
+def readable(operator: str, value: str) -> bool:
+    """Tell whether an operator can read a value; what it cannot read it can never compare."""
+    reads: tuple[tuple[str, Callable[[str], object]], ...] = (
+        ("Numeric", _number),
+        ("Date", _date),
+        ("IpAddress", _network),
+        ("NotIpAddress", _network),
+    )
+    read = next((reader for start, reader in reads if operator.startswith(start)), None)
+    if operator == "Bool":
+        return value.lower() in ("true", "false")
+    return read is None or read(value) is not None
