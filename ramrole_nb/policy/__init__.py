@@ -28,6 +28,7 @@ from ramrole_nb.policy.highlight import Highlighted, highlight
 from ramrole_nb.policy.lint import MAX_BUCKET_POLICY, lint
 from ramrole_nb.policy.matching import action_matches, matches, resource_match_state, resource_matches
 from ramrole_nb.policy.matrix import Cell, Matrix, matrix
+from ramrole_nb.policy.minimal import Smallest, asked_by, from_calls, needs
 from ramrole_nb.policy.model import Decision, NamedDocument, Outcome, Request, TraceRow
 from ramrole_nb.policy.problems import SEVERITIES, Problem
 from ramrole_nb.policy.system import SYSTEM_POLICIES, SystemPolicy
@@ -56,20 +57,24 @@ __all__ = [
     "Principal",
     "Problem",
     "Request",
+    "Smallest",
     "Statement",
     "SystemPolicy",
     "TraceRow",
     "WhyNot",
     "action_matches",
+    "asked_by",
     "bucket_list",
     "evaluate",
     "evaluate_condition",
     "evaluate_trust",
+    "from_calls",
     "highlight",
     "lint",
     "matches",
     "matrix",
     "minimal_policy",
+    "needs",
     "parse_policy",
     "read_objects",
     "read_write_objects",
