@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import ServiceError
 from ..policy import (
@@ -234,5 +234,8 @@ def _let_through(call: WireCall) -> bool | None:
 
 
 def _signed_by(call: WireCall, role: str) -> bool:
-    principal: Any = call.decision.get("principal", "")
-    return f"role/{role.lower()}" in str(principal).lower() or role.lower() in call.caller.lower()
+    """Tell whether a role signed a call; live, where only "role on INSTANCE" is known, any role's call counts."""
+    principal = str(call.decision.get("principal", ""))
+    if principal:
+        return f":assumed-role/{role}/".lower() in principal.lower()
+    return call.caller.startswith("role on ")
