@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ._version import __version__
+from .cli_policy import add_policy
 from .errors import InputError, RamroleError, nearest
 from .redact import redact
 
@@ -150,6 +151,8 @@ def _build() -> _Parser:
     on = add(commands, "on", _on, "run a program as if on an instance: ramrole on INSTANCE -- CMD …")
     on.add_argument("instance", metavar="INSTANCE", help="id or name")
     on.add_argument("--namespace", action="store_true", help="with the literal addresses and names (Linux)")
+
+    add_policy(commands, add)
 
     cleanup = add(commands, "cleanup", _cleanup, "undo everything in the ledger, in the right order")
     cleanup.add_argument("--dry-run", action="store_true", help="only say what would be undone")
