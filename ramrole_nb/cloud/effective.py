@@ -81,10 +81,15 @@ def policy_lab(
     cannot be read.
     """
     found = cloud.roles[role]
-    principal = found.arn.replace(":role/", ":assumed-role/") + "/session"
+    principal = session_arn(found.arn)
     keys = {"acs:PrincipalARN": principal, **(context or {})}
     wanted = [arn_of(resource) for resource in resources]
     return matrix(found.documents(), actions, wanted, context=keys, principal=principal)
+
+
+def session_arn(role_arn: str) -> str:
+    """Return the ARN of a session of a role, as `acs:PrincipalARN` holds it; the session's own name is made up."""
+    return role_arn.replace(":role/", ":assumed-role/", 1) + "/session"
 
 
 def arn_of(resource: str) -> str:
@@ -220,7 +225,7 @@ def compare_wire(cloud: Cloud, role: str, *, since: int = 0) -> Comparisons:
         if allowed is None or not _signed_by(call, found.name):
             continue
         for action, resource in asked_by(call):
-            principal = found.arn.replace(":role/", ":assumed-role/") + "/session"
+            principal = session_arn(found.arn)
             request = Request(action, resource, principal, {"acs:PrincipalARN": principal})
             result.append(compare(request, held.documents, allowed=allowed, unread=held.unread))
     return Comparisons(result)

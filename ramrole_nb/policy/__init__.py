@@ -25,6 +25,7 @@ from ramrole_nb.policy.documents import (
 )
 from ramrole_nb.policy.evaluate import evaluate
 from ramrole_nb.policy.highlight import Highlighted, highlight
+from ramrole_nb.policy.known import known_actions
 from ramrole_nb.policy.lint import MAX_BUCKET_POLICY, lint
 from ramrole_nb.policy.matching import action_matches, matches, resource_match_state, resource_matches
 from ramrole_nb.policy.matrix import Cell, Matrix, matrix
@@ -70,6 +71,7 @@ __all__ = [
     "evaluate_trust",
     "from_calls",
     "highlight",
+    "known_actions",
     "lint",
     "matches",
     "matrix",

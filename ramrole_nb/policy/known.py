@@ -25,6 +25,7 @@ __all__ = [
     "SERVICES",
     "action_named",
     "expand",
+    "known_actions",
     "near",
 ]
 
@@ -149,6 +150,11 @@ CONDITION_KEYS: Mapping[str, str] = MappingProxyType(
         "sts:ExternalId": "string",
     }
 )
+
+
+def known_actions() -> tuple[str, ...]:
+    """Return the actions known here, as the vendor writes them; the cloud has many more."""
+    return KNOWN_ACTIONS
 
 
 def action_named(name: str) -> str:

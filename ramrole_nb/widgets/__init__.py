@@ -15,11 +15,12 @@ from ..errors import nearest
 
 if TYPE_CHECKING:
     from .panel import Panel
+    from .policy import PolicyPanel
     from .role import RolePanel
 
-__all__ = ["Panel", "RolePanel"]
+__all__ = ["Panel", "PolicyPanel", "RolePanel"]
 
-_HOMES = {"Panel": ".panel", "RolePanel": ".role"}
+_HOMES = {"Panel": ".panel", "PolicyPanel": ".policy", "RolePanel": ".role"}
 
 
 def __getattr__(name: str) -> Any:
