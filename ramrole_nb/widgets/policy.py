@@ -34,7 +34,7 @@ from ..policy import (
 from ..render import html_table, text_table
 from .elements import CodeBlock
 from .fields import Checked, choice, choose, heading, note, text_area, text_field
-from .panel import Panel, fold, row
+from .panel import Panel, _tree, fold, row
 
 if TYPE_CHECKING:
     from ..cloud.session import Cloud
@@ -110,13 +110,10 @@ class PolicyPanel(Panel):
         self.role.observe(lambda _: self._other_role(), names=["value"])
         for field in (self.actions, self.resources, self.context, self.pasted):
             field.observe(lambda _: self._decide_now(), names=["value"])
-        wide = widgets.Layout(width="100%")
         fields = widgets.GridBox(
             [self.actions, self.resources],
             layout=widgets.Layout(grid_template_columns=_TWO_IF_WIDE, grid_gap="4px 12px", width="100%"),
         )
-        for field in (self.actions, self.resources):
-            field.layout = wide
         return (
             row(self.role, self.button("Decide", self.decide, main=True)),
             fold("documents to paste", self.pasted, self._pasted_check.said, opened=not self._first_role),
@@ -347,7 +344,8 @@ class PolicyPanel(Panel):
                 self._grid.layout.grid_template_columns = f"minmax(9em, max-content) {columns}"
             self._grid.children = children
             for widget in old:
-                widget.close()
+                for part in _tree(widget):
+                    part.close()
         if decided is not None:
             for place, button in self._cells.items():
                 label = decided.cells[place].label
