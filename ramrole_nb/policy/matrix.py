@@ -10,7 +10,7 @@ from ramrole_nb.policy.conditions import Context
 from ramrole_nb.policy.evaluate import evaluate
 from ramrole_nb.policy.highlight import Highlighted, highlight
 from ramrole_nb.policy.known import near
-from ramrole_nb.policy.markup import BOX, CELL, TEXT, sentence
+from ramrole_nb.policy.markup import BOX, CELL, TEXT, WIDE_CELL, sentence
 from ramrole_nb.policy.model import Decision, NamedDocument, Outcome, Request, TraceRow
 
 __all__ = ["SYMBOLS", "WORDS", "Cell", "Matrix", "matrix", "trace_html", "trace_text"]
@@ -119,7 +119,7 @@ class Matrix:
         if not self.cells:
             return f'<div style="{TEXT}">{sentence("Nothing to decide: name at least one action and one resource.")}</div>'
         heads = "".join(
-            f'<th scope="col" style="{CELL}">{escape(name)}</th>' for name in ("action", *self.resources)
+            f'<th scope="col" style="{WIDE_CELL}">{escape(name)}</th>' for name in ("action", *self.resources)
         )
         body = []
         for action in self.actions:
@@ -194,10 +194,13 @@ def trace_html(trace: Sequence[TraceRow]) -> str:
         return sentence("There is no statement to read.")
     heads = "".join(f'<th scope="col" style="{CELL}">{name}</th>' for name in _trace_head(trace))
     body = "".join(
-        "<tr>" + "".join(f'<td style="{CELL}">{escape(cell)}</td>' for cell in cells) + "</tr>"
+        "<tr>"
+        + "".join(f'<td style="{CELL}">{escape(cell)}</td>' for cell in cells[:-1])
+        + f'<td style="{WIDE_CELL}">{escape(cells[-1])}</td></tr>'
         for cells in _trace_rows(trace)
     )
-    return f'<table style="border-collapse:collapse;{TEXT}"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>'
+    table = f'<table style="border-collapse:collapse;{TEXT}"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>'
+    return f'<div style="overflow-x:auto">{table}</div>'
 
 
 def trace_text(trace: Sequence[TraceRow]) -> str:

@@ -177,12 +177,13 @@ class Change:
             lines += [f"{name}:", document or "(taken from the role)"]
         return "\n".join(lines)
 
-    def html(self) -> str:
-        """Return the same as a card."""
+    def html(self, *, documents: bool = True) -> str:
+        """Return the same as a card; without `documents` only the steps."""
         steps = "".join(f"<li>{escape(edit.what)}</li>" for edit in self.edits)
         shown = "".join(
             f'<p>{escape(name)}:</p><pre style="{PRE}">{escape(document or "(taken from the role)")}</pre>'
             for name, document in self.documents.items()
+            if documents
         )
         listed = f"<ol>{steps}</ol>" if steps else ""
         return f'<div style="{BOX}"><strong>{escape(self.sentence)}</strong>{listed}{shown}</div>'

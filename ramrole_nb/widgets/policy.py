@@ -110,6 +110,8 @@ class PolicyPanel(Panel):
         self.role.observe(lambda _: self._other_role(), names=["value"])
         for field in (self.actions, self.resources, self.context, self.pasted):
             field.observe(lambda _: self._decide_now(), names=["value"])
+        for field in (self.actions, self.resources):
+            field.layout.width = "auto"  # the panel's style sheet leaves room for the frame
         fields = widgets.GridBox(
             [self.actions, self.resources],
             layout=widgets.Layout(grid_template_columns=_TWO_IF_WIDE, grid_gap="4px 12px", width="100%"),
@@ -175,7 +177,7 @@ class PolicyPanel(Panel):
     def explain_cell(self) -> Job[Any]:
         """Say of the chosen cell why it is not allowed: `rr.policy.why_not(request, documents)`."""
         cell = self._chosen()
-        return self.act("explain", lambda _: why_not(cell.request, cell.documents), done=cell.label)
+        return self.act("explain", lambda _: why_not(cell.request, cell.documents), done="explained below")
 
     def change(self) -> Job[Any]:
         """Find the smallest change that allows the chosen cell: `rr.policy.smallest_change(request, documents)`."""
@@ -184,10 +186,15 @@ class PolicyPanel(Panel):
         def done(change: Change) -> str:
             text = next((text for text in change.documents.values() if text), "")
             self._show_code(text, next((name for name, doc in change.documents.items() if doc), ""))
-            return change.sentence
+            return "the new document is above, ready to copy" if text else "see below"
 
         return self.act(
-            "find the smallest change", lambda _: smallest_change(cell.request, cell.documents), done=done
+            "find the smallest change",
+            lambda _: smallest_change(cell.request, cell.documents),
+            done=done,
+            show=lambda change: change.html(
+                documents=False
+            ),  # the document stands above, with its Copy button
         )
 
     def check(self) -> Job[Any]:
@@ -340,8 +347,8 @@ class PolicyPanel(Panel):
                 children = [_head("action"), *(_head(_short(r)) for r in decided.resources)]
                 for action in decided.actions:
                     children += [_head(action), *(self._cells[action, r] for r in decided.resources)]
-                columns = f"repeat({len(decided.resources)}, minmax(8em, 1fr))"
-                self._grid.layout.grid_template_columns = f"minmax(9em, max-content) {columns}"
+                columns = f"repeat({len(decided.resources)}, minmax(7.5em, 1fr))"
+                self._grid.layout.grid_template_columns = f"minmax(6em, max-content) {columns}"
             self._grid.children = children
             for widget in old:
                 for part in _tree(widget):
@@ -351,7 +358,8 @@ class PolicyPanel(Panel):
                 label = decided.cells[place].label
                 button.description = f"▸ {label}" if place == self._place else label
                 button.tooltip = f"{place[0]} on {_short(place[1])}: {label}"
-                button.button_style = _STYLES[decided.cells[place].decision.outcome]
+                colours = _COLOURS[decided.cells[place].decision.outcome]
+                button.style.button_color, button.style.text_color = colours
 
     def _cell_button(self, place: tuple[str, str]) -> widgets.Button:
         made = widgets.Button(layout=widgets.Layout(width="auto"))
@@ -398,11 +406,12 @@ class PolicyPanel(Panel):
         return "\n".join(line for line in lines if line)
 
 
-_STYLES = {
-    Outcome.ALLOW: "success",
-    Outcome.EXPLICIT_DENY: "danger",
-    Outcome.IMPLICIT_DENY: "",
-    Outcome.UNKNOWN: "warning",
+# Background and text: dark on pale reads well in light and dark, where JupyterLab's own button colours do not.
+_COLOURS = {
+    Outcome.ALLOW: ("#d9efdb", "#12451a"),
+    Outcome.EXPLICIT_DENY: ("#f8d7d7", "#7a1212"),
+    Outcome.IMPLICIT_DENY: ("#e6e6e6", "#333333"),
+    Outcome.UNKNOWN: ("#fdeacc", "#5c3a00"),
 }
 
 
