@@ -1,6 +1,8 @@
 """The policy language of Alibaba Cloud RAM: documents, evaluation with a trace, trust, small policies.
 
-Pure and without I/O. Start at `evaluate`; `parse_policy` makes the documents that it reads.
+Pure and without I/O. Start at `evaluate`; `parse_policy` makes the documents that it reads. Built on it: `matrix` (actions ×
+resources), `why_not` and `smallest_change`, `lint` (mistakes, as the vendor's editor and beyond it), `highlight` (the
+deciding statement in its text), `from_calls` and `needs` (the smallest policy for what was seen, or for a need in words).
 
     >>> from ramrole_nb.policy import NamedDocument, Request, evaluate, parse_policy, read_objects
     >>> mine = NamedDocument("mine", "Custom", parse_policy(read_objects("my-bucket", "photos/")))

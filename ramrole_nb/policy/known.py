@@ -26,6 +26,7 @@ __all__ = [
     "action_named",
     "expand",
     "known_actions",
+    "misfit",
     "near",
 ]
 
@@ -165,6 +166,23 @@ def action_named(name: str) -> str:
 def expand(pattern: str) -> tuple[str, ...]:
     """Return the known actions that an Action value covers."""
     return tuple(action for action in KNOWN_ACTIONS if action_matches(pattern, action))
+
+
+def misfit(action: str, resource: str) -> str:
+    """Say why no request ever asks for an OSS action on a resource (a bucket action on an object, say); else nothing."""
+    form = OSS_FORMS.get(action_named(action))
+    parts = resource.split(":", 4)
+    if form is None or len(parts) < 5 or parts[1] != "oss" or not parts[4]:
+        return ""
+    name = parts[4]
+    is_object = "/" in name
+    if form == "object" and not is_object and "*" not in name:
+        return f"{action} works on objects, and {name} is a bucket: no request asks for this."
+    if form == "bucket" and is_object:
+        return f"{action} works on a bucket, and {name} is an object: no request asks for this."
+    if form == "service" and name != "*":
+        return f"{action} works on no bucket or object: no request asks for this."
+    return ""
 
 
 def near(word: str, valid: Iterable[str], cutoff: float = 0.75) -> str:

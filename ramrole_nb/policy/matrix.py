@@ -9,7 +9,7 @@ from html import escape
 from ramrole_nb.policy.conditions import Context
 from ramrole_nb.policy.evaluate import evaluate
 from ramrole_nb.policy.highlight import Highlighted, highlight
-from ramrole_nb.policy.known import near
+from ramrole_nb.policy.known import misfit, near
 from ramrole_nb.policy.markup import BOX, CELL, TEXT, WIDE_CELL, sentence
 from ramrole_nb.policy.model import Decision, NamedDocument, Outcome, Request, TraceRow
 
@@ -48,8 +48,14 @@ class Cell:
 
     @property
     def label(self) -> str:
-        """The sign and the words, such as ``✓ allowed``."""
-        return f"{SYMBOLS[self.decision.outcome]} {WORDS[self.decision.outcome]}"
+        """The sign and the words, such as ``✓ allowed``; ``, never asked`` behind where no request is like this."""
+        words = f"{SYMBOLS[self.decision.outcome]} {WORDS[self.decision.outcome]}"
+        return f"{words}, never asked" if self.note else words
+
+    @property
+    def note(self) -> str:
+        """Why no request ever asks for this, as for an object action on a bucket; empty where one may."""
+        return misfit(self.request.action, self.request.resource)
 
     @property
     def deciding(self) -> Highlighted | None:
@@ -68,7 +74,11 @@ class Cell:
         shown = marked.html() if marked is not None else ""
         title = f"{self.label}: {self.request.action} on {self.request.resource}"
         trace = trace_html(self.decision.trace)
-        return f'<div style="{BOX}"><strong>{escape(title)}</strong>{sentence(self.decision.because)}{shown}{trace}</div>'
+        return f'<div style="{BOX}"><strong>{escape(title)}</strong>{self.told_html()}{shown}{trace}</div>'
+
+    def told_html(self) -> str:
+        """Return the reason, and the note if there is one."""
+        return sentence(self.decision.because) + (sentence(self.note) if self.note else "")
 
     def text(self) -> str:
         """Return the same as text."""
@@ -76,6 +86,7 @@ class Cell:
         lines = [
             f"{self.label}: {self.request.action} on {self.request.resource}",
             f"  {self.decision.because}",
+            *([f"  {self.note}"] if self.note else []),
         ]
         return "\n".join(
             [*lines, *([marked.text()] if marked is not None else []), trace_text(self.decision.trace)]
@@ -133,7 +144,7 @@ class Matrix:
         )
 
     def _cell(self, cell: Cell) -> str:
-        inside = f"{sentence(cell.decision.because)}{trace_html(cell.decision.trace)}"
+        inside = f"{cell.told_html()}{trace_html(cell.decision.trace)}"
         return f'<td style="{CELL}"><details><summary>{escape(cell.label)}</summary>{inside}</details></td>'
 
     def text(self) -> str:

@@ -358,7 +358,8 @@ class PolicyPanel(Panel):
                 label = decided.cells[place].label
                 button.description = f"▸ {label}" if place == self._place else label
                 button.tooltip = f"{place[0]} on {_short(place[1])}: {label}"
-                colours = _COLOURS[decided.cells[place].decision.outcome]
+                cell = decided.cells[place]
+                colours = _COLOURS[Outcome.IMPLICIT_DENY if cell.note else cell.decision.outcome]
                 button.style.button_color, button.style.text_color = colours
 
     def _cell_button(self, place: tuple[str, str]) -> widgets.Button:
@@ -448,8 +449,8 @@ def _head(text: str) -> widgets.HTML:
 
 
 def _count(found: Matrix) -> str:
-    allowed = sum(cell.decision.allowed for cell in found.cells.values())
-    return f"{allowed} of {len(found.cells)} allowed"
+    asked = [cell for cell in found.cells.values() if not cell.note]
+    return f"{sum(cell.decision.allowed for cell in asked)} of {len(asked)} allowed"
 
 
 def _short(arn: str) -> str:

@@ -273,6 +273,29 @@ def test_the_matrix_shows_each_outcome_in_sign_and_words() -> None:
     assert "Nothing to decide" in matrix([READ_ONLY], [], []).html()
 
 
+@pytest.mark.parametrize(
+    ("action", "resource", "said"),
+    [
+        ("oss:GetObject", "acs:oss:*:*:photos", "photos is a bucket"),
+        ("oss:getobject", "acs:oss:*:1:photos", "photos is a bucket"),
+        ("oss:ListObjects", "acs:oss:*:*:photos/a.png", "photos/a.png is an object"),
+        ("oss:ListBuckets", "acs:oss:*:*:photos", "no bucket or object"),
+        ("oss:GetObject", "acs:oss:*:*:photos/a", ""),
+        ("oss:ListObjects", "acs:oss:*:*:photos", ""),
+        ("oss:ListBuckets", "acs:oss:*:*:*", ""),
+        ("oss:GetObject", "*", ""),
+        ("ecs:RunCommand", "acs:oss:*:*:photos", ""),
+    ],
+)
+def test_what_no_request_asks_for_is_said(action: str, resource: str, said: str) -> None:
+    cell = matrix([READ_ONLY], [action], [resource])[action, resource]
+    assert said in cell.note
+    assert bool(cell.note) is bool(said)
+    assert cell.label.endswith(", never asked") is bool(said)
+    assert cell.note in cell.text()
+    assert cell.note in cell.html()
+
+
 def test_what_comes_from_outside_is_escaped() -> None:
     evil = "acs:oss:*:1:b/<img src=x>"
     shown = matrix([held(allow("oss:GetObject", evil), name="<b>x</b>")], ["oss:GetObject", "<i>"], [evil])
