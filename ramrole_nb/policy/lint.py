@@ -35,9 +35,6 @@ __all__ = ["MAX_BUCKET_POLICY", "lint"]
 MAX_BUCKET_POLICY = 16 * 1024
 # Four times what any service takes: what is longer is not read at all.
 _LONGEST = 4 * MAX_BUCKET_POLICY
-# The comparison of each statement with each other is left out beyond this.
-_MOST_COMPARED = 150
-
 SessionVia = Literal["attach", "assume"]
 
 _ELEMENT_FIXES = {
@@ -135,7 +132,7 @@ def lint(
             statements.append(statement)
             problems += statement_problems(statement, hints)
     if statements:
-        problems += document_problems(statements[:_MOST_COMPARED], hints)
+        problems += document_problems(statements, hints)
     spans = {} if isinstance(document, Mapping) else locate(text)
     placed = [_printable(replace(p, line=spans[p.path].first) if p.path in spans else p) for p in problems]
     worst = list(SEVERITIES)

@@ -79,6 +79,10 @@ def _actions(statement: Statement, hints: Hints) -> Iterator[Problem]:
         yield Problem("trust-action", "warning", place, message, 'Write "Action": "sts:AssumeRole".')
 
 
+# So the vendor's page writes it in its sample policy, too.
+_ALSO_WRITTEN = ("ecs:DetachInstanceRAMRole",)
+
+
 def _action_fault(action: str, service: str, name: str) -> tuple[str, str, str]:
     """Return (code, message, fix) for one Action value; an empty code for none."""
     lower = service.lower()
@@ -106,16 +110,11 @@ def _action_fault(action: str, service: str, name: str) -> tuple[str, str, str]:
         )
     if not wild:
         exact = action_named(action)
-        if exact == action:
+        if action in (exact, *_ALSO_WRITTEN):
             return "", "", ""
         if exact:
             message = f"{action} works, as letter case makes no difference in most services, but is written {exact}."
-            # The page's own sample policy writes ecs:DetachInstanceRAMRole.
-            return (
-                ("action-letter-case", message, f"Write {exact}.")
-                if exact != "ecs:DetachInstanceRamRole"
-                else ("",) * 3
-            )
+            return "action-letter-case", message, f"Write {exact}."
         close = near(action, [a for a in KNOWN_ACTIONS if a.startswith(f"{lower}:")])
         if close:
             return (

@@ -21,6 +21,10 @@ _ADD_THIS = (
 )
 
 
+# Each statement is compared with each other, which nobody waits for beyond this many.
+_MOST_COMPARED = 150
+
+
 def document_problems(statements: Sequence[Statement], hints: Hints) -> Iterator[Problem]:
     """Yield what is wrong with the legal statements of a document taken together."""
     if hints.kind == "trust":
@@ -34,7 +38,7 @@ def document_problems(statements: Sequence[Statement], hints: Hints) -> Iterator
             )
             fix = "Add an Allow, if it was meant to grant something."
             yield Problem("only-denies", "suggestion", "", message, fix)
-    yield from _shadowed(statements)
+    yield from _shadowed(statements[:_MOST_COMPARED])
 
 
 def _trust(statements: Sequence[Statement], hints: Hints) -> Iterator[Problem]:

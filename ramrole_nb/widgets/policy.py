@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -86,6 +87,8 @@ class PolicyPanel(Panel):
         self._decided: Matrix | None = None
         self._place: tuple[str, str] | None = None
         self._problem = ""
+        # A reading ends in its job's thread while the user types.
+        self._drawing = threading.RLock()
         self._cells: dict[tuple[str, str], widgets.Button] = {}
         super().__init__(cloud)
 
@@ -170,8 +173,9 @@ class PolicyPanel(Panel):
             )
             hint = nearest(wrong, valid)
             raise InputError(f"The matrix has no {wrong!r}.{hint}", next_step="choose one of its cells")
-        self._place = place
-        self._show_cell()
+        with self._drawing:
+            self._place = place
+            self._show_cell()
         return decided.cells[place]
 
     def explain_cell(self) -> Job[Any]:
@@ -299,6 +303,10 @@ class PolicyPanel(Panel):
 
     def _decide_now(self) -> None:
         """Decide anew with what was read and what is in the fields: a matter of milliseconds."""
+        with self._drawing:
+            self._decide_and_draw()
+
+    def _decide_and_draw(self) -> None:
         shown = self._shown
         self._problem = ""
         try:
@@ -306,6 +314,9 @@ class PolicyPanel(Panel):
             if self._is_pasted:
                 documents = _pasted(self.pasted.value)
             elif shown.role == self.role.value:
+                if shown.role not in shown.roles:
+                    hint = nearest(shown.role, shown.roles)
+                    raise InputError(f"There is no role {shown.role!r}.{hint}", next_step="choose another")
                 documents = list(shown.documents)
             else:
                 return

@@ -486,6 +486,12 @@ def test_what_we_write_and_the_vendor_publishes_is_clean(document: str) -> None:
     assert lint(document) == []
 
 
+def test_what_is_missing_is_looked_for_in_the_whole_of_a_long_document() -> None:
+    many = [allow("oss:GetObject", f"acs:oss:*:*:b-{i}/*") for i in range(200)]
+    assert "missing-passrole" in {problem.code for problem in lint(doc(ATTACH, *many))}
+    assert "missing-passrole" not in {problem.code for problem in lint(doc(ATTACH, *many, PASS))}
+
+
 def test_the_page_s_sample_has_one_warning() -> None:
     page = (Path(__file__).parent.parent / "data" / "page_sample_policy.json").read_text("utf-8")
     assert [problem.code for problem in lint(page)] == ["passrole-on-every-role"]

@@ -202,6 +202,8 @@ def test_every_button_that_asks_the_service_shows_its_failure(
 @pytest.mark.usefixtures("role")
 def test_a_role_that_is_not_there_names_the_nearest(cloud: Cloud, made: Made) -> None:
     panel = made(PolicyPanel(cloud, "Raeder"))
+    assert "Did you mean 'Reader'" in panel.text()
+    assert panel.matrix is None
     click(panel, "Decide")
     assert isinstance(panel.model.error, RamroleError)
     assert "Did you mean 'Reader'" in panel.text()
