@@ -23,14 +23,37 @@ from .connect import connect
 from .redact import redact
 
 if TYPE_CHECKING:
-    from . import policy, snippets, widgets
+    from . import page, policy, snippets, widgets
+    from .done import code
+    from .expected import show_error
     from .jobs import Job
+    from .lessons import lesson
     from .sandbox import Sandbox
 
-__all__ = ["Job", "Sandbox", "__version__", "connect", "errors", "policy", "redact", "snippets", "widgets"]
+__all__ = [
+    "Job",
+    "Sandbox",
+    "__version__",
+    "code",
+    "connect",
+    "errors",
+    "lesson",
+    "page",
+    "policy",
+    "redact",
+    "show_error",
+    "snippets",
+    "widgets",
+]
 
-_HOMES = {"Job": ".jobs", "Sandbox": ".sandbox"}
-_MODULES = ("policy", "snippets", "widgets")
+_HOMES = {
+    "Job": ".jobs",
+    "Sandbox": ".sandbox",
+    "code": ".done",
+    "lesson": ".lessons",
+    "show_error": ".expected",
+}
+_MODULES = ("page", "policy", "snippets", "widgets")
 
 
 def __getattr__(name: str) -> Any:

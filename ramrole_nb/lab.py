@@ -9,24 +9,13 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from .errors import InputError, RamroleError
+from .errors import InputError
+from .lessons.shipped import shipped_notebooks
 
 __all__ = ["copy_notebooks", "lab_command", "lab_environment", "run_lab", "shipped_notebooks"]
 
 FIRST = "00_start_here.ipynb"
 DEFAULT_FOLDER = "ramrole-notebooks"
-
-
-def shipped_notebooks() -> Path:
-    """Return the folder of the notebooks: inside an installed package, or beside the package in a checkout."""
-    package = Path(__file__).parent
-    for folder in (package / "_notebooks", package.parent / "notebooks"):
-        if (folder / FIRST).is_file():
-            return folder
-    raise RamroleError(
-        "The notebooks are not where this installation should have them.",
-        next_step="install the package again: pip install --force-reinstall ramrole_nb",
-    )
 
 
 def copy_notebooks(target: Path) -> list[Path]:

@@ -24,6 +24,7 @@ from ..policy import (
     trusts_service,
 )
 from ..render import html_card, text_card
+from .assumable import Assumable
 from .context import Change, Context
 from .effective import read_documents
 from .preflight import Need
@@ -222,8 +223,15 @@ class BoundRole(Role):
 
     @property
     def trusts_ecs(self) -> bool:
-        """Whether ECS may assume the role, so that instances can have it."""
-        return trusts_service(self.trust_policy, "ecs.aliyuncs.com")
+        """Whether ECS may assume the role, so that instances can have it.
+
+        A role of a list does not carry its trust policy (ListRoles does not tell it): then it is looked up.
+        """
+        document = self.trust_policy
+        if not document:
+            with self.context.calls.checking():
+                document = Roles(self.context)[self.name].trust_policy
+        return trusts_service(document, "ecs.aliyuncs.com")
 
     def set_trust(self, document: str | Mapping[str, Any]) -> BoundRole:
         """Change the trust policy and return the role as it is now."""
@@ -261,7 +269,10 @@ class BoundRole(Role):
         return html_card(f"Role {self.name}", self._facts())
 
     def _facts(self) -> list[tuple[str, str]]:
-        trusted = "ECS (ecs.aliyuncs.com)" if self.trusts_ecs else "not ECS: instances cannot have it"
+        try:
+            trusted = "ECS (ecs.aliyuncs.com)" if self.trusts_ecs else "not ECS: instances cannot have it"
+        except RamroleError as error:  # showing never raises
+            trusted = f"not known: {error.what}"
         return [
             ("ARN", self.arn),
             ("trusts", trusted),
@@ -277,6 +288,7 @@ class Roles(ServiceTable):
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._assumable = Assumable(context)
 
     def _bound(self, found: Mapping[str, Any]) -> BoundRole:
         return BoundRole(
@@ -365,11 +377,21 @@ class Roles(ServiceTable):
         return isinstance(name, str) and bool(_ROLE_NAME.fullmatch(name)) and self.get(name) is not None
 
     def __iter__(self) -> Iterator[BoundRole]:
+        return map(self._bound, self._listed())
+
+    def for_ecs(self) -> list[str]:
+        """Return the names of the roles that ECS may assume, so that instances can have them.
+
+        ListRoles leaves trust policies out, so each role is asked for once (again only after it was changed).
+        """
+        found = self._assumable.among(list(self._listed()))
+        return [name for name, trusts in found.items() if trusts]
+
+    def _listed(self) -> Iterator[Mapping[str, Any]]:
         marker: str | None = None
         while True:
             found = self._context.calls.ram("ListRoles", max_items=1000, marker=marker)
-            for row in found.get("Roles", {}).get("Role", []):
-                yield self._bound(row)
+            yield from found.get("Roles", {}).get("Role", [])
             marker = found.get("Marker")
             if not found.get("IsTruncated") or not marker:
                 return
