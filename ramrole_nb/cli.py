@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from ._version import __version__
+from .cli_policy import add_policy
 from .errors import InputError, RamroleError, nearest
 from .redact import redact
 
@@ -158,6 +159,7 @@ def _build() -> _Parser:
         "file", nargs="?", default="", metavar="FILE", help="what to read (default: standard input)"
     )
     explain.add_argument("--json", action="store_true", help="as one JSON object")
+    add_policy(commands, add)
 
     cleanup = add(commands, "cleanup", _cleanup, "undo everything in the ledger, in the right order")
     cleanup.add_argument("--dry-run", action="store_true", help="only say what would be undone")

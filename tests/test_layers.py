@@ -56,7 +56,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     # The only ones that may know both the cloud and the sandbox.
     "page": _VALUES | {"cloud", "sandbox", "lessons"},
     "connect": _WIDGETS - {"lessons"} | {"sandbox"},
-    "cli": _EVERYTHING,
+    "cli": _EVERYTHING | {"cli_policy"},
+    "cli_policy": _VALUES | {"policy"},
     "lab": _EVERYTHING,
     "tour": _EVERYTHING,
     "__init__": _EVERYTHING,  # lazily, by name: see offences()

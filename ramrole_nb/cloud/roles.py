@@ -17,6 +17,7 @@ from ..models import Policy, Role
 from ..policy import (
     MAX_CUSTOM_POLICY,
     MalformedPolicyDocument,
+    NamedDocument,
     parse_policy,
     same_meaning,
     trust_for_service,
@@ -25,6 +26,7 @@ from ..policy import (
 from ..render import html_card, html_table, text_card, text_table
 from .assumable import Assumable
 from .context import Change, Context
+from .effective import read_documents
 from .preflight import Need
 from .showing import ServiceTable
 
@@ -101,6 +103,20 @@ class BoundRole(Role):
             Policy(p["PolicyName"], p["PolicyType"], p.get("Description", ""), p.get("DefaultVersion", ""))
             for p in found.get("Policies", {}).get("Policy", [])
         )
+
+    def documents(self) -> tuple[NamedDocument, ...]:
+        """Return the documents of the policies the role holds, as `rr.policy.evaluate` takes them; nothing is changed.
+
+        Raises AccessDenied, and RamroleError where one of them could not be read: a verdict without it may be wrong.
+        """
+        found = read_documents(self.context.calls, self.name)
+        if found.unread:
+            raise RamroleError(
+                f"Not every policy of role {self.name} could be read.",
+                reason="; ".join(found.unread),
+                next_step="have ram:GetPolicy granted to yourself, or pass the documents you have",
+            )
+        return found.documents
 
     def grant(self, policy: str | Mapping[str, Any]) -> Policy:
         """Grant a policy: a name (a system policy, else a custom one), or a document.

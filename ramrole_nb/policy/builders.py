@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 
 from ramrole_nb.policy.documents import dump, parse_policy
+from ramrole_nb.policy.matching import resource_matches
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 _WRITE_ACTIONS = ["oss:PutObject", "oss:AbortMultipartUpload", "oss:ListParts"]
@@ -71,8 +72,10 @@ def bucket_list(bucket: str, prefix: str = "") -> str:
 def minimal_policy(observed: Iterable[tuple[str, str]]) -> str:
     """Write the smallest policy that allows exactly the calls seen.
 
-    Resources that need the same actions share a statement. The order of ``observed`` makes no difference. A
-    ``*`` or ``?`` in an observed object name cannot be escaped in a policy, so it stays a wildcard there.
+    Resources that need the same actions share a statement, and what one resource's wildcards cover is not named
+    again: whatever is taken out of the policy, some call fails. The order of ``observed`` makes no difference. A ``*``
+    or ``?`` in an observed object name cannot be escaped in a policy, so it stays a wildcard there; a ``${`` would be
+    read as a variable, so its first character becomes ``?``.
 
     Args:
         observed: pairs of action and resource, such as ``("oss:GetObject", "acs:oss:*:*:my-bucket/a.png")``.
@@ -85,7 +88,9 @@ def minimal_policy(observed: Iterable[tuple[str, str]]) -> str:
             MalformedPolicyDocument).
     """
     by_resource: dict[str, dict[str, str]] = {}
-    for action, resource in sorted(set(observed)):
+    for action, resource in _uncovered(
+        {(action, resource.replace("${", "?{")) for action, resource in observed}
+    ):
         by_resource.setdefault(resource, {}).setdefault(action.lower(), action)
     if not by_resource:
         raise ValueError("no call was observed, so there is nothing to allow")
@@ -98,8 +103,7 @@ def minimal_policy(observed: Iterable[tuple[str, str]]) -> str:
             {
                 "Effect": "Allow",
                 "Action": sorted(spelling[name] for name in actions),
-                # An operation without resource-level authorization was granted on everything anyway.
-                "Resource": ["*"] if "*" in resources else sorted(resources),
+                "Resource": sorted(resources),
             }
             for actions, resources in groups.items()
         ),
@@ -108,6 +112,30 @@ def minimal_policy(observed: Iterable[tuple[str, str]]) -> str:
     text = dump({"Version": "1", "Statement": statements})
     parse_policy(text)
     return text
+
+
+def _uncovered(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Leave out each pair whose resource another pair of the same action covers; sorted."""
+    kept = sorted(pairs)
+    by_action: dict[str, list[str]] = {}
+    for action, resource in kept:
+        by_action.setdefault(action.lower(), []).append(resource)
+    needed: dict[str, set[str]] = {}
+    for action, resources in by_action.items():
+        left = list(dict.fromkeys(resources))
+        for resource in list(left):
+            # Only a wildcard, or a role's letter case, makes one resource cover another.
+            if any(other != resource and _covers(other, resource) for other in left):
+                left.remove(resource)
+        needed[action] = set(left)
+    return [(action, resource) for action, resource in kept if resource in needed[action.lower()]]
+
+
+def _covers(other: str, resource: str) -> bool:
+    plain = "*" not in other and "?" not in other
+    if plain and other.lower() != resource.lower():
+        return False
+    return resource_matches(other, resource)
 
 
 def check_bucket(bucket: str) -> None:

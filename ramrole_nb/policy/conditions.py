@@ -12,15 +12,18 @@ and operators must all hold. The vendor states no rule for a key that the reques
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ramrole_nb.policy.documents import ConditionTest
-from ramrole_nb.policy.operators import OPERATORS, Compare
+from ramrole_nb.policy.operators import OPERATORS, Compare, prepare
 from ramrole_nb.policy.sentences import listed
 
 #: Key -> observed value or values. None: the request carries the key, its value is not known.
 Context = Mapping[str, str | Sequence[str] | None]
+
+#: A prepared test: told a context whose keys are in lower case, it says whether the test holds (None: not modelled).
+Holds = Callable[[Context], bool | None]
 
 #: https://www.alibabacloud.com/help/en/ram/policy-elements (global keys), in lower case.
 ALWAYS_SENT = frozenset({"acs:currenttime", "acs:securetransport", "acs:sourceip", "acs:principalarn"})
@@ -75,15 +78,47 @@ def evaluate_condition(tests: Sequence[ConditionTest], context: Context) -> Cond
     """
     if not tests:
         return _HOLDS
-    folded = {key.lower(): value for key, value in context.items()}
+    context = folded(context)
     unknown: ConditionResult | None = None
     for test in tests:
-        result = evaluate_test(test, folded)
+        result = evaluate_test(test, context)
         if result.matched is False:
             return result
         if result.matched is None and unknown is None:
             unknown = result
     return unknown or _HOLDS
+
+
+def folded(context: Context) -> Context:
+    """Return a context with its keys in lower case: condition keys compare without letter case."""
+    return {key.lower(): value for key, value in context.items()}
+
+
+def prepare_test(test: ConditionTest) -> Holds:
+    """Turn a test into a function of the context (keys in lower case) that answers as `evaluate_test` does.
+
+    It makes no sentences, and is quick for the usual case: one observed value, and no policy variable.
+    """
+    _, negated = OPERATORS[test.operator]
+    name, values = test.key.lower(), test.values
+    if any("${" in value for value in values):
+        return lambda context: evaluate_test(test, context).matched
+    compares = tuple(prepare(test.operator, value) for value in values)
+
+    def holds(context: Context) -> bool | None:
+        given = context.get(name)
+        if not isinstance(given, str):
+            return evaluate_test(test, context).matched
+        found: bool | None = negated
+        for compare in compares:
+            verdict = compare(given)
+            if verdict:
+                return not negated
+            if verdict is None:
+                found = None
+        return found
+
+    return holds
 
 
 def evaluate_test(test: ConditionTest, context: Context) -> ConditionResult:

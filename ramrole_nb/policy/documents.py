@@ -64,7 +64,7 @@ def parse_policy(text_or_obj: str | Mapping[str, Any], kind: PolicyKind = "ident
     """
     if kind not in get_args(PolicyKind):
         raise ValueError(f"kind must be one of {', '.join(get_args(PolicyKind))}, not {kind!r}")
-    text, tree = _read(text_or_obj)
+    text, tree = read_json(text_or_obj)
     if not isinstance(tree, Mapping):
         fail(f"A policy document is a JSON object, not {named(tree)}.")
     if "Version" not in tree:
@@ -106,7 +106,7 @@ def same_meaning(a: str | Mapping[str, Any], b: str | Mapping[str, Any]) -> bool
 
 
 def _meaning(source: str | Mapping[str, Any]) -> frozenset[object]:
-    _, tree = _read(source)
+    _, tree = read_json(source)
     return frozenset(
         (
             s.effect,
@@ -132,8 +132,8 @@ def _kind_of(tree: Any) -> PolicyKind:
     return "bucket" if "Resource" in first else "trust"
 
 
-def _read(source: str | Mapping[str, Any]) -> tuple[str, Any]:
-    """Return (text, object) of a document given as either; reject what RFC 7159 JSON does not have."""
+def read_json(source: str | Mapping[str, Any]) -> tuple[str, Any]:
+    """Return (text, object) of a document given as either. Raises MalformedPolicyDocument for what RFC 7159 lacks."""
     if not isinstance(source, str):
         try:
             return dump(source), source

@@ -66,6 +66,60 @@ def read_statement(tree: Any, index: int, kind: PolicyKind) -> Statement:
     )
 
 
+def mistakes(tree: Any, index: int, kind: PolicyKind) -> list[MalformedPolicyDocument]:
+    """Return every mistake of one statement that `read_statement` would raise for, one after the other.
+
+    Each element is read alone, so that a mistake in one hides none in another.
+    """
+    path = f"Statement[{index}]"
+    probe: dict[str, Any] = {"Effect": "Allow", "Action": "*"}
+    if kind != "trust":
+        probe["Resource"] = "*"
+    if kind in ("trust", "bucket"):
+        probe["Principal"] = {"Service": "ecs.aliyuncs.com"} if kind == "trust" else "*"
+    if not isinstance(tree, Mapping):
+        return _tried(tree, index, kind)
+    found: list[MalformedPolicyDocument] = []
+    for name in tree:
+        if name == "Condition" and isinstance(tree[name], Mapping):
+            for operator, keys in tree[name].items():
+                each = keys.items() if isinstance(keys, Mapping) and operator in OPERATORS else [("", keys)]
+                for key, value in each:
+                    test = {key: value} if isinstance(keys, Mapping) and operator in OPERATORS else keys
+                    found += _tried({**probe, name: {operator: test}}, index, kind)
+        elif name in ("Action", "NotAction"):
+            rest = {element: value for element, value in probe.items() if element != "Action"}
+            items = tree[name] if isinstance(tree[name], list | tuple) and tree[name] else [tree[name]]
+            for item in items:
+                found += _tried({**rest, name: item}, index, kind)
+        elif name == "Resource" and isinstance(tree[name], list | tuple) and tree[name] and kind != "trust":
+            for item in tree[name]:
+                found += _tried({**probe, name: item}, index, kind)
+        else:
+            found += _tried({**probe, name: tree[name]}, index, kind)
+    if "Effect" not in tree:
+        found.append(MalformedPolicyDocument('Effect must be "Allow" or "Deny".', f"{path}.Effect"))
+    if "Action" not in tree and "NotAction" not in tree:
+        found.append(MalformedPolicyDocument(NO_ACTION_TEXT, path))
+    if "Action" in tree and "NotAction" in tree:
+        both = "A statement holds either Action or NotAction, not both."
+        found.append(MalformedPolicyDocument(both, path))
+    for name in ("Principal", "Resource"):
+        if name in probe and name not in tree:
+            found += _tried(
+                {element: value for element, value in probe.items() if element != name}, index, kind
+            )
+    return list({(error.message, error.path): error for error in found}.values())
+
+
+def _tried(tree: Any, index: int, kind: PolicyKind) -> list[MalformedPolicyDocument]:
+    try:
+        read_statement(tree, index, kind)
+    except MalformedPolicyDocument as error:
+        return [error]
+    return []
+
+
 def _actions(value: Any, path: str) -> tuple[str, ...]:
     names = _strings(value, path)
     for name in names:

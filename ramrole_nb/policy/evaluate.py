@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from ramrole_nb.policy.index import Asked, Prepared, Shelf, index_of
 from ramrole_nb.policy.model import (
     REPORTED_TYPE,
     Decision,
@@ -18,6 +19,7 @@ from ramrole_nb.policy.model import (
     Outcome,
     PolicyType,
     Request,
+    Trace,
     TraceRow,
 )
 from ramrole_nb.policy.sentences import listed
@@ -42,7 +44,8 @@ def evaluate(
         control: the control policies of the resource directory; none given means that none applies.
 
     Returns:
-        The decision with one trace row per statement, control first, then session, then the rest.
+        The decision with one trace row per statement, control first, then session, then the rest. The trace is
+        worked out when it is first looked at.
 
     Raises:
         ValueError: a trust policy was passed; `ramrole_nb.policy.trust.evaluate_trust` decides those.
@@ -83,45 +86,102 @@ def decide(request: Request, levels: Sequence[Level]) -> Decision:
     Returns:
         The decision.
     """
-    traces = [
-        [trace_statement(request, named, s) for named in level.documents for s in named.document.statements]
-        for level in levels
+    asked = Asked(request)
+    unsure: _Place | None = None
+    shelves = [
+        [(named, *index_of(named.document).of(asked.action)) for named in level.documents] for level in levels
     ]
-    trace = tuple(row for rows in traces for row in rows)
-    for row in trace:
-        if row.matched and row.effect == "Deny":
-            because = f"{row.place} explicitly denies {request.action} on {request.resource}."
-            return Decision(Outcome.EXPLICIT_DENY, because, row, trace, REPORTED_TYPE[row.policy_type])
-    unsure = next((row for row in trace if row.matched is None and row.effect == "Deny"), None)
-    granted: list[TraceRow] = []
-    for level, rows in zip(levels, traces, strict=True):
-        grants = [row for row in rows if row.effect == "Allow" and row.matched is not False]
-        if not grants:
+    for row_of_shelves in shelves:
+        for named, denies, _ in row_of_shelves:
+            for one in denies.near(asked.resource):
+                verdict, _failed = one.judge(asked)
+                if verdict:
+                    row = trace_statement(request, named, one.statement)
+                    because = f"{row.place} explicitly denies {request.action} on {request.resource}."
+                    reported = REPORTED_TYPE[row.policy_type]
+                    return Decision(Outcome.EXPLICIT_DENY, because, row, _trace(request, levels), reported)
+                if verdict is None and unsure is None:
+                    unsure = named, one
+    granted: _Place | None = None
+    for level, row_of_shelves in zip(levels, shelves, strict=True):
+        certain, possible = _grants(asked, row_of_shelves)
+        if certain is None and possible is None:
             # No reading of the unknown parts makes this level allow, so the request is refused for certain.
-            return Decision(
-                Outcome.IMPLICIT_DENY, _no_allow(request, level, rows), None, trace, level.reported
-            )
-        certain = [row for row in grants if row.matched]
-        granted += certain[:1]
-        if not certain and unsure is None:
-            unsure = grants[0]
+            because = _no_allow(asked, level, row_of_shelves)
+            return Decision(Outcome.IMPLICIT_DENY, because, None, _trace(request, levels), level.reported)
+        granted = certain or granted
+        if certain is None and unsure is None:
+            unsure = possible
+    deciding = unsure or granted
+    if deciding is None:
+        raise ValueError("decide needs at least one level")
+    row = trace_statement(request, deciding[0], deciding[1].statement)
     if unsure is not None:
-        verb = "denies" if unsure.effect == "Deny" else "allows"
-        because = f"Whether {unsure.place} {verb} {request.action} cannot be told: {unsure.why}."
-        return Decision(Outcome.UNKNOWN, because, unsure, trace, REPORTED_TYPE[unsure.policy_type])
-    allow = granted[-1]
-    because = f"{allow.place} allows {request.action} on {request.resource}."
-    return Decision(Outcome.ALLOW, because, allow, trace, REPORTED_TYPE[allow.policy_type])
+        verb = "denies" if row.effect == "Deny" else "allows"
+        because = f"Whether {row.place} {verb} {request.action} cannot be told: {row.why}."
+        outcome = Outcome.UNKNOWN
+    else:
+        because = f"{row.place} allows {request.action} on {request.resource}."
+        outcome = Outcome.ALLOW
+    return Decision(outcome, because, row, _trace(request, levels), REPORTED_TYPE[row.policy_type])
 
 
-def _no_allow(request: Request, level: Level, rows: Sequence[TraceRow]) -> str:
+_Place = tuple[NamedDocument, Prepared]
+#: The documents of a level, each with the statements that deny and those that allow the action.
+_Shelves = Sequence[tuple[NamedDocument, Shelf, Shelf]]
+
+
+def _grants(asked: Asked, shelves: _Shelves) -> tuple[_Place | None, _Place | None]:
+    """Return the first statement of a level that allows; without one, the first that may."""
+    possible: _Place | None = None
+    for named, _, allows in shelves:
+        for one in allows.near(asked.resource):
+            verdict, _failed = one.judge(asked)
+            if verdict:
+                return (named, one), None
+            if verdict is None and possible is None:
+                possible = named, one
+    return None, possible
+
+
+def _trace(request: Request, levels: Sequence[Level]) -> Trace:
+    return Trace(
+        lambda: tuple(
+            trace_statement(request, named, statement)
+            for level in levels
+            for named in level.documents
+            for statement in named.document.statements
+        )
+    )
+
+
+def _no_allow(asked: Asked, level: Level, shelves: _Shelves) -> str:
+    request = asked.request
     call = f"{request.action} on {request.resource}"
     if not level.documents:
         return f"Nothing allows {call}: no {level.noun} is attached."
-    near = [row for row in rows if row.effect == "Allow" and row.action == "matched"]
-    if near:
-        # The statement that got furthest tells most: its condition before its resource.
-        row = max(near, key=lambda r: (r.condition == "failed", r.resource != "skipped"))
+    nearest = _nearest(asked, shelves)
+    if nearest is not None:
+        row = trace_statement(request, nearest[0], nearest[1].statement)
         return f"No {level.noun} allows {call}; nearest is {row.place}: {row.why}."
     names = listed(tuple(dict.fromkeys(named.name for named in level.documents)))
     return f"No {level.noun} allows {call}: no Allow statement of {names} covers the action."
+
+
+def _nearest(asked: Asked, shelves: _Shelves) -> _Place | None:
+    """Return the Allow statement that got furthest: one that failed by its condition, else by its resource."""
+    nearest: _Place | None = None
+    rank = 0
+    for named, _, allows in shelves:
+        near = set(map(id, allows.near(asked.resource)))
+        for one in allows.statements:
+            if id(one) in near or one.statement.principal is not None:
+                found = _FURTHEST.get(one.judge(asked)[1], 1)
+            else:
+                found = _FURTHEST["resource"]
+            if found > rank:
+                nearest, rank = (named, one), found
+    return nearest
+
+
+_FURTHEST = {"condition": 3, "resource": 2}

@@ -64,7 +64,6 @@ def resource_matches(pattern: str, resource: str) -> bool:
     return resource_match_state(pattern, resource) is True
 
 
-@lru_cache(maxsize=4096)
 def resource_match_state(pattern: str, resource: str) -> bool | None:
     """Compare a Resource value with a request's resource, admitting ignorance.
 
@@ -82,28 +81,66 @@ def resource_match_state(pattern: str, resource: str) -> bool | None:
         True or False; None where no rule is documented: a policy variable ``${...}``, an ARN of fewer than
         five segments, or a region or account that the pattern names and the request does not give.
     """
+    return resource_test(pattern)(Resource(resource))
+
+
+class Resource:
+    """A request's resource, taken apart once, to be held against many patterns."""
+
+    __slots__ = ("account", "is_global", "lower", "parts", "region", "service", "text")
+
+    def __init__(self, text: str) -> None:
+        """Split ``text`` at its first four colons."""
+        self.text = text
+        self.parts = parts = text.split(":", 4)
+        self.service = self.region = self.account = ""
+        if len(parts) == 5:
+            _, self.service, self.region, self.account, relative = parts
+            self.is_global = self.service in GLOBAL_SERVICES
+            is_role = self.service == "ram" and relative[:5].lower() == "role/"
+            # Lower-cased where letter case makes no difference, else None.
+            self.lower = relative.lower() if is_role else None
+
+
+@lru_cache(maxsize=4096)
+def resource_test(pattern: str) -> Callable[[Resource], bool | None]:
+    """Turn a Resource value into a test of resources; what it answers is `resource_match_state`'s."""
     if pattern == "*":
-        return True
-    if resource == "*":
-        # "Operations without resource-level authorization need Resource *".
-        return False
+        return lambda _: True
     if "${" in pattern:
-        return None if resource_match_state(_without_variables(pattern), resource) is not False else False
-    want, have = pattern.split(":", 4), resource.split(":", 4)
-    if len(want) < 5 or len(have) < 5:
-        return None if matches(pattern, resource) else False
-    service, relative = have[1], have[4]
-    if not (matches(want[0], have[0]) and matches(want[1], service)):
-        return False
-    is_role = service == "ram" and relative[:5].lower() == "role/"
-    if not matches(want[4], relative, ignore_case=is_role):
-        return False
-    is_global = service in GLOBAL_SERVICES
-    region = _place_matches(want[2], have[2], empty_is_any=True, known=is_global)
-    account = _place_matches(want[3], have[3], empty_is_any=is_global, known=False)
-    if region is False or account is False:
-        return False
-    return None if region is None or account is None else True
+        widest = resource_test(_without_variables(pattern))
+        # "*" may be the widest reading of a variable, and still does not cover an operation that needs "*".
+        return lambda resource: (
+            False if resource.text == "*" else None if widest(resource) is not False else False
+        )
+    want = pattern.split(":", 4)
+    if len(want) < 5:
+        whole = _compile(pattern)
+        return lambda resource: None if resource.text != "*" and whole(resource.text) else False
+    whole, scheme, service, relative = map(_compile, (pattern, want[0], want[1], want[4]))
+    folded = _compile(want[4].lower())
+    region, account = want[2], want[3]
+
+    def test(resource: Resource) -> bool | None:
+        parts = resource.parts
+        if len(parts) < 5:
+            # "Operations without resource-level authorization need Resource *".
+            return None if resource.text != "*" and whole(resource.text) else False
+        lower = resource.lower
+        if not (relative(parts[4]) if lower is None else folded(lower)):
+            return False
+        if not (service(parts[1]) and scheme(parts[0])):
+            return False
+        is_global = resource.is_global
+        there = _place_matches(region, resource.region, empty_is_any=True, known=is_global)
+        if there is False:
+            return False
+        owner = _place_matches(account, resource.account, empty_is_any=is_global, known=False)
+        if owner is False:
+            return False
+        return None if there is None or owner is None else True
+
+    return test
 
 
 def _place_matches(want: str, have: str, *, empty_is_any: bool, known: bool) -> bool | None:
@@ -148,6 +185,11 @@ def _compile(pattern: str) -> Callable[[str], bool]:
         return True
 
     return test
+
+
+def pattern_test(pattern: str) -> Callable[[str], bool]:
+    """Return the test of `matches` for one pattern, for those who hold it against many values."""
+    return _compile(pattern)
 
 
 def _whole(chunk: str) -> Callable[[str], bool]:

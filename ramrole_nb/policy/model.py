@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, overload
 
 from ramrole_nb.policy.conditions import Context
 from ramrole_nb.policy.documents import PolicyDocument
@@ -86,17 +87,63 @@ class TraceRow:
         return f"Statement[{self.statement}] of {self.policy}"
 
 
+class Trace(Sequence[TraceRow]):
+    """The rows of a decision, one per statement; they are worked out when somebody first looks at them."""
+
+    __slots__ = ("_make", "_rows")
+
+    def __init__(self, make: Callable[[], tuple[TraceRow, ...]]) -> None:
+        """``make`` returns the rows."""
+        self._make: Callable[[], tuple[TraceRow, ...]] | None = make
+        self._rows: tuple[TraceRow, ...] = ()
+
+    def _all(self) -> tuple[TraceRow, ...]:
+        make = self._make
+        if make is not None:
+            self._rows = make()
+            self._make = None
+        return self._rows
+
+    @overload
+    def __getitem__(self, at: int) -> TraceRow: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[TraceRow, ...]: ...
+    def __getitem__(self, at: int | slice) -> TraceRow | tuple[TraceRow, ...]:
+        return self._all()[at]
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def __iter__(self) -> Iterator[TraceRow]:
+        return iter(self._all())
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Trace | tuple):
+            return NotImplemented
+        return self._all() == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(self._all())
+
+    def __repr__(self) -> str:
+        return repr(self._all())
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return tuple, (self._all(),)
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The answer: ``because`` is one sentence for a person, ``matched`` the deciding row if one decided.
 
-    ``policy_type`` is the name that AccessDeniedDetail would report for the deciding level.
+    ``trace`` has a row per statement, worked out when it is first looked at. ``policy_type`` is the name that
+    AccessDeniedDetail would report for the deciding level.
     """
 
     outcome: Outcome
     because: str
     matched: TraceRow | None
-    trace: tuple[TraceRow, ...]
+    trace: Sequence[TraceRow]
     policy_type: str
 
     @property

@@ -55,6 +55,13 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
+@lru_cache(maxsize=1024)
+def _number_of_address(text: str) -> tuple[int, int] | None:
+    """The IP version and number of an address."""
+    address = _address(text)
+    return None if address is None else (address.version, int(address))
+
+
 def _same(observed: str, expected: str) -> bool:
     return observed == expected
 
@@ -113,3 +120,32 @@ OPERATORS: Mapping[str, tuple[Compare, bool]] = MappingProxyType(
         "NotIpAddress": (_in_network, True),
     }
 )
+
+
+def prepare(operator: str, expected: str) -> Callable[[str], bool | None]:
+    """Return an operator's comparison with one expected value, for those who make it often; negation is not in it."""
+    compare, _ = OPERATORS[operator]
+    network = _network(expected) if compare is _in_network else None
+    if network is None:
+        return lambda observed: compare(observed, expected)
+    version, first, mask = network.version, int(network.network_address), int(network.netmask)
+
+    def inside(observed: str) -> bool | None:
+        found = _number_of_address(observed)
+        return None if found is None else found[0] == version and found[1] & mask == first
+
+    return inside
+
+
+def readable(operator: str, value: str) -> bool:
+    """Tell whether an operator can read a value; what it cannot read it can never compare."""
+    reads: tuple[tuple[str, Callable[[str], object]], ...] = (
+        ("Numeric", _number),
+        ("Date", _date),
+        ("IpAddress", _network),
+        ("NotIpAddress", _network),
+    )
+    read = next((reader for start, reader in reads if operator.startswith(start)), None)
+    if operator == "Bool":
+        return value.lower() in ("true", "false")
+    return read is None or read(value) is not None

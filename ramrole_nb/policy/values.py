@@ -72,6 +72,8 @@ class PolicyDocument:
     version: str
     statements: tuple[Statement, ...]
     source_text: str = field(compare=False, default="")
+    # What `ramrole_nb.policy.index` makes of the statements once; no part of the value.
+    _index: object = field(init=False, compare=False, repr=False, default=None)
 
     def to_json(self, indent: int | None = None) -> str:
         """Write the document as JSON, every list as a list; reading it back gives an equal document.

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .lesson import ExercisePanel, LessonPanel
     from .objects import ObjectsPanel
     from .panel import Panel
+    from .policy import PolicyPanel
     from .role import RolePanel
     from .start import StartPanel
     from .wire import WirePanel
@@ -35,6 +36,7 @@ __all__ = [
     "LessonPanel",
     "ObjectsPanel",
     "Panel",
+    "PolicyPanel",
     "RolePanel",
     "StartPanel",
     "WirePanel",
@@ -50,6 +52,7 @@ _HOMES = {
     "LessonPanel": ".lesson",
     "ObjectsPanel": ".objects",
     "Panel": ".panel",
+    "PolicyPanel": ".policy",
     "RolePanel": ".role",
     "StartPanel": ".start",
     "WirePanel": ".wire",

@@ -64,6 +64,12 @@ CASES = (
     Case("Wire", "rr.widgets.WirePanel(cloud)", "CreateRole"),
     Case("Code", "rr.widgets.CodePanel(cloud)", "attach"),
     Case("Exercise 01.q1", "rr.widgets.ExercisePanel(lesson.q1)", "photo-reader"),
+    Case(
+        "Policy lab",
+        'rr.widgets.PolicyPanel(cloud, "EcsRamRole", bucket="sandbox-photos")',
+        "✓ allowed",
+        ("Decide",),
+    ),
     Case("Clean up", "rr.widgets.CleanUpPanel(cloud)", "EcsRamRole"),
 )
 
