@@ -17,7 +17,7 @@ from ..errors import (
     Throttled,
 )
 
-__all__ = ["service_error"]
+__all__ = ["reason_for", "service_error"]
 
 
 @dataclass(frozen=True)
@@ -141,6 +141,12 @@ _OF_CLASS: dict[type[ServiceError], tuple[str, str]] = {
 }
 
 _WRONG_ENDPOINT = "must be addressed using the specified endpoint"
+
+
+def reason_for(code: str) -> str:
+    """Return why a service answers with `code`, as a clause, or an empty string where the code alone does not tell."""
+    rule = _RULES.get(code)
+    return rule.reason if rule else ""
 
 
 def service_error(
