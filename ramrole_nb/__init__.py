@@ -24,6 +24,7 @@ from .redact import redact
 
 if TYPE_CHECKING:
     from . import policy, snippets, widgets
+    from .doctor.decode import explain
     from .jobs import Job
     from .lessons import lesson
     from .sandbox import Sandbox
@@ -34,6 +35,7 @@ __all__ = [
     "__version__",
     "connect",
     "errors",
+    "explain",
     "lesson",
     "policy",
     "redact",
@@ -41,7 +43,7 @@ __all__ = [
     "widgets",
 ]
 
-_HOMES = {"Job": ".jobs", "Sandbox": ".sandbox", "lesson": ".lessons"}
+_HOMES = {"Job": ".jobs", "Sandbox": ".sandbox", "explain": ".doctor.decode", "lesson": ".lessons"}
 _MODULES = ("policy", "snippets", "widgets")
 
 
