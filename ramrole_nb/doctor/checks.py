@@ -246,7 +246,10 @@ def _pass_role(e: Evidence) -> Finding | None:
     if not missing or not _without_role(e):
         return None
     cause = "pass-role-missing" if "ram:PassRole" in missing else "permission-missing"
-    sentence = f"{_vm(e)} has no role, and the session's user may not attach {e.asked.role}: {', '.join(missing)} is missing."
+    lacks = ", ".join(missing)
+    sentence = (
+        f"{_vm(e)} has no role, and the session's user may not attach {e.asked.role}: {lacks} is missing."
+    )
     seen = {"your permissions": ", ".join(f"{mark} {action}" for action, mark in e.may_attach.items())}
     return found(cause, sentence, _facts(e), seen)
 
@@ -298,7 +301,7 @@ def _role_gone(e: Evidence) -> Finding | None:
     ]
     same_role = not e.held_role or e.held_role == has
     if ids and same_role and e.role_name == has:
-        sentence = f"The role {has!r} was deleted and made again; the credential in use is of the old one and may do nothing."
+        sentence = f"The role {has!r} was deleted and made again; the credential in use is of the old one."
         return found(
             "role-deleted", sentence, _facts(e), {"role id now": e.role_id, "role id of the credential": ids[0]},
             call="vm.credentials(refresh=True)", command="",
@@ -322,7 +325,7 @@ def _expired(e: Evidence) -> Finding | None:
     left = e.seconds_left
     if left is None or left > 0:
         return None
-    sentence = f"The metadata service of {_vm(e)} serves a credential that expired {-left:.0f} s ago by this machine's clock."
+    sentence = f"The metadata service of {_vm(e)} serves a credential that expired {-left:.0f} s ago."
     return found("credential-expired", sentence, _facts(e), {"key": e.credential_key})
 
 
@@ -439,7 +442,8 @@ def _object_failed(e: Evidence) -> Finding | None:
     if answer.cause == "endpoint-wrong-region":
         facts["endpoint"] = answer.endpoint
         sentence = f"{e.asked.bucket} is in another region than {_host(e.endpoint)}: its endpoint is {answer.endpoint}."
-        call = f"oss2.Bucket(auth, {'https://' + answer.endpoint!r}, {e.asked.bucket!r}, region={_region_of(answer.endpoint)!r})"
+        right, region = f"https://{answer.endpoint}", _region_of(answer.endpoint)
+        call = f"oss2.Bucket(auth, {right!r}, {e.asked.bucket!r}, region={region!r})"
     elif answer.cause == "internal-endpoint-outside":
         sentence = f"{_host(e.endpoint)} answers only inside Alibaba Cloud in its region; this request comes from elsewhere."
     elif answer.cause == "signature-v1-refused":
@@ -474,7 +478,7 @@ def _request(e: Evidence) -> Request:
     if e.asked.lists:
         context |= {"oss:Prefix": e.asked.key, "oss:Delimiter": ""}
     resource = f"acs:oss:oss-{e.bucket_region}:{e.account}:{name}"
-    return Request(action, resource, e.principal, context, e.principal_ids)  # type: ignore[arg-type]
+    return Request(action, resource, e.principal, context, e.principal_ids)
 
 
 def decide(e: Evidence) -> Decision | None:

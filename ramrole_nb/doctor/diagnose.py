@@ -37,7 +37,7 @@ def parse_object(text: str) -> tuple[str, str]:
 
 def diagnose(
     instance: BoundInstance | str | None = None,
-    object: str | None = None,
+    object: str | None = None,  # noqa: A002 - the word of the public interface
     *,
     cloud: Cloud | None = None,
     full: bool = False,

@@ -120,7 +120,7 @@ def _own_crc(version: str) -> bool | None:
 def _ask(python: str) -> dict[str, Any]:
     nothing: dict[str, Any] = {"python": "", "packages": {}, "crc": None}
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - the interpreter the caller named, and code of ours
             [python, "-c", _ASK, *_PACKAGES], capture_output=True, text=True, check=False, timeout=2
         )
         found: dict[str, Any] = json.loads(done.stdout)
@@ -169,7 +169,9 @@ def _cli_version() -> str:
     if not path:
         return ""
     try:
-        done = subprocess.run([path, "version"], capture_output=True, text=True, check=False, timeout=1)
+        done = subprocess.run(  # noqa: S603 - found on PATH, and it only says its version
+            [path, "version"], capture_output=True, text=True, check=False, timeout=1
+        )
     except (OSError, subprocess.SubprocessError):
         return ""
     found = re.search(r"\d+\.\d+\.\d+", done.stdout)

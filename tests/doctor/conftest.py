@@ -59,8 +59,8 @@ class Broken:
             self.role.revoke(policy.name)
         self.role.grant({"Version": "1", "Statement": list(statements)})
 
-    def look(self, instance: Any = "web-1", object: str | None = OBJECT, **how: Any) -> Diagnosis:
-        return diagnose(instance, object, **{"cloud": self.cloud, **how})
+    def look(self, instance: Any = "web-1", target: str | None = OBJECT, **how: Any) -> Diagnosis:
+        return diagnose(instance, target, **{"cloud": self.cloud, **how})
 
 
 @pytest.fixture

@@ -29,16 +29,16 @@ from tests.doctor.conftest import OBJECT, Broken, first_of, keys_of, live_child,
 World = Callable[[Broken], Diagnosis]
 
 
-def fault(name: str, instance: Any = "web-1", object: str | None = OBJECT, **how: Any) -> World:
+def fault(name: str, instance: Any = "web-1", target: str | None = OBJECT, **how: Any) -> World:
     def broke(b: Broken) -> Diagnosis:
         b.sandbox.fault(name)
-        return b.look(instance, object, **how)
+        return b.look(instance, target, **how)
 
     return broke
 
 
-def asked(instance: Any = "web-1", object: str | None = OBJECT, **how: Any) -> World:
-    return lambda b: b.look(instance, object, **how)
+def asked(instance: Any = "web-1", target: str | None = OBJECT, **how: Any) -> World:
+    return lambda b: b.look(instance, target, **how)
 
 
 def hardened_with_oss2(b: Broken) -> Diagnosis:
@@ -116,10 +116,10 @@ def denied_by_the_bucket(b: Broken) -> Diagnosis:
     return b.look()
 
 
-def allowed(action: str, resource: str, object: str = OBJECT) -> World:
+def allowed(action: str, resource: str, target: str = OBJECT) -> World:
     def broke(b: Broken) -> Diagnosis:
         b.only({"Effect": "Allow", "Action": [action], "Resource": [resource]})
-        return b.look(object=object)
+        return b.look(target=target)
 
     return broke
 
@@ -140,7 +140,7 @@ FOLDER = "oss://sandbox-photos/testfolder/"
 # (true cause, what breaks it and looks)
 WORLDS: list[tuple[str, str, World]] = [
     ("healthy", "nothing is broken", asked()),
-    ("healthy", "a listing", asked(object=FOLDER)),
+    ("healthy", "a listing", asked(target=FOLDER)),
     ("healthy", "the session alone", asked(None, None)),
     ("healthy", "the session's own key", asked(None)),
     ("healthy", "a new account, called as today", new_account),
@@ -181,17 +181,17 @@ WORLDS: list[tuple[str, str, World]] = [
     ("ram-inactive", "never activated", fault("ram-inactive")),
     ("endpoint-wrong-region", "another region's", asked(endpoint="oss-cn-hangzhou.aliyuncs.com")),
     ("internal-endpoint-outside", "from another region",
-     asked(object="oss://sandbox-backup/readme.txt", endpoint="http://oss-cn-hangzhou-internal.aliyuncs.com")),
+     asked(target="oss://sandbox-backup/readme.txt", endpoint="http://oss-cn-hangzhou-internal.aliyuncs.com")),
     ("internal-endpoint-outside", "from no instance", asked(None, endpoint="oss-cn-beijing-internal.aliyuncs.com")),
     ("public-endpoint-forbidden", "closed", fault("public-endpoint-forbidden", endpoint=PUBLIC)),
     ("public-endpoint-forbidden", "a new account", lambda b: new_account(b, endpoint=PUBLIC)),
     ("signature-v1-refused", "refused", fault("signature-v1-refused", signature="V1")),
     ("signature-v1-refused", "a new account", lambda b: new_account(b, signature="V1")),
-    ("bucket-not-found", "mistyped", asked(object="oss://sandbox-photo/testfolder/example.png")),
-    ("object-not-found", "letter case", asked(object="oss://sandbox-photos/TestFolder/Example.png")),
-    ("object-not-found", "mistyped", asked(object="oss://sandbox-photos/testfolder/exmaple.png")),
-    ("object-name-invalid", "a leading slash", asked(object="oss://sandbox-photos//testfolder/example.png")),
-    ("bucket-name-invalid", "upper case", asked(object="oss://Sandbox-Photos/testfolder/example.png")),
+    ("bucket-not-found", "mistyped", asked(target="oss://sandbox-photo/testfolder/example.png")),
+    ("object-not-found", "letter case", asked(target="oss://sandbox-photos/TestFolder/Example.png")),
+    ("object-not-found", "mistyped", asked(target="oss://sandbox-photos/testfolder/exmaple.png")),
+    ("object-name-invalid", "a leading slash", asked(target="oss://sandbox-photos//testfolder/example.png")),
+    ("bucket-name-invalid", "upper case", asked(target="oss://Sandbox-Photos/testfolder/example.png")),
     ("permission-missing", "nothing granted", fault("policy-detached")),
     ("permission-missing", "another prefix", allowed("oss:GetObject", "acs:oss:*:*:sandbox-photos/private/*")),
     ("permission-missing", "no listing", allowed("oss:GetObject", "acs:oss:*:*:sandbox-photos/*", FOLDER)),
@@ -371,7 +371,7 @@ def _refusal(cause: str, **more: Any) -> Evidence:
 
 
 RECORDED = [
-    ("acl-refuses", "somebody else's bucket", _refusal("acl-refuses", message="The bucket you access does not belong to you.")),
+    ("acl-refuses", "somebody else's bucket", _refusal("acl-refuses", message="… does not belong to you.")),
     ("control-policy", "a resource directory", _refusal("control-policy")),
     ("access-denied", "allowed by all that can be read", _refusal("permission-missing", ec="0003-00000001")),
     ("container-without-metadata", "docker on ECS", Evidence(
