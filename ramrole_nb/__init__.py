@@ -25,6 +25,7 @@ from .redact import redact
 if TYPE_CHECKING:
     from . import policy, snippets, widgets
     from .doctor.decode import explain
+    from .doctor.diagnose import diagnose
     from .jobs import Job
     from .lessons import lesson
     from .sandbox import Sandbox
@@ -34,6 +35,7 @@ __all__ = [
     "Sandbox",
     "__version__",
     "connect",
+    "diagnose",
     "errors",
     "explain",
     "lesson",
@@ -43,7 +45,13 @@ __all__ = [
     "widgets",
 ]
 
-_HOMES = {"Job": ".jobs", "Sandbox": ".sandbox", "explain": ".doctor.decode", "lesson": ".lessons"}
+_HOMES = {
+    "Job": ".jobs",
+    "Sandbox": ".sandbox",
+    "diagnose": ".doctor.diagnose",
+    "explain": ".doctor.decode",
+    "lesson": ".lessons",
+}
 _MODULES = ("policy", "snippets", "widgets")
 
 
