@@ -74,6 +74,7 @@ def _sandbox(chosen: Any, user: str | None, region: str, folder: str | os.PathLi
     from .cloud.wire import Wire
     from .ledger import Ledger
     from .sandbox import process
+    from .sandbox.run_on import child_environment
 
     if isinstance(chosen, str):
         state = Path(folder).expanduser() if folder else process.default_state()
@@ -97,7 +98,7 @@ def _sandbox(chosen: Any, user: str | None, region: str, folder: str | os.PathLi
         ca_file=runtime["ca_file"],
     )
     provider = StaticCredentials(users[name]["access_key_id"], users[name]["access_key_secret"])
-    wire = Wire(admin.journal_of)
+    wire = Wire(admin.journal_of, admin.journal)
     ledger = Ledger(
         state / "ledger.jsonl", mode="sandbox", account_id=runtime["account_id"], world=runtime["world"]
     )
@@ -108,7 +109,13 @@ def _sandbox(chosen: Any, user: str | None, region: str, folder: str | os.PathLi
         wire=wire,
         ledger=ledger,
         confirm=_agree,
+        environment=lambda instance_id: child_environment(
+            endpoints.metadata_proxy(instance_id) if instance_id else "",
+            os.environ,
+            ca_file=endpoints.ca_file,
+        ),
         journal=admin.journal_of,
+        sandbox=admin,
     )
 
     def reset(world: str) -> dict[str, Any]:
@@ -137,6 +144,7 @@ def _live(region: str, profile: str | None, changes: str, folder: str | os.PathL
     from .cloud.wire import Wire
     from .ledger import Ledger
     from .sandbox.process import default_state
+    from .sandbox.run_on import child_environment
 
     endpoints = Endpoints(mode="live", scheme="https", metadata_direct=True)
     provider = LiveCredentials(profile)
@@ -152,6 +160,7 @@ def _live(region: str, profile: str | None, changes: str, folder: str | os.PathL
         wire=wire,
         ledger=ledger,
         confirm=_asker(changes, provider.label),
+        environment=lambda _: child_environment("", os.environ),
         tags={"created-by": "ramrole_nb"},
     )
     # The ledger's account is known once the first call has told it.

@@ -134,9 +134,16 @@ class Ledger:
 
         `details` are what undoing needs: JSON values; anything else is kept as its text.
         """
+        return self._append(self._intended(kind, name, details))
+
+    def intend_many(self, kind: str, names: Iterable[str], /, **details: Any) -> list[Entry]:
+        """Do the same for several things with the same details, in one writing: the disk is waited for once."""
+        return self._append_all([self._intended(kind, name, details) for name in names])
+
+    def _intended(self, kind: str, name: str, details: Mapping[str, Any]) -> Entry:
         if not kind or not name:
             raise InputError("A ledger entry needs a kind and a name.")
-        entry = Entry(
+        return Entry(
             id=secrets.token_hex(8),
             time=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             kind=kind,
@@ -146,7 +153,6 @@ class Ledger:
             account_id=self.account_id,
             world=self.world,
         )
-        return self._append(entry)
 
     def done(self, entry: Entry, /, **details: Any) -> Entry:
         """Write down that it was created; `details` add what only the answer told (an id, a version)."""
@@ -160,6 +166,13 @@ class Ledger:
     def undone(self, entry: Entry, /) -> Entry:
         """Write down that it was cleaned up, or is gone."""
         return self._append(replace(entry, state=UNDONE))
+
+    def settle(
+        self, *, done: Iterable[Entry] = (), failed: Iterable[Entry] = (), undone: Iterable[Entry] = ()
+    ) -> None:
+        """Write down of several entries what `done`, `failed` and `undone` do of one, in one writing."""
+        told = {DONE: done, FAILED: failed, UNDONE: undone}
+        self._append_all([replace(entry, state=state) for state, some in told.items() for entry in some])
 
     def compact(self) -> int:
         """Rewrite the file with the open entries only, and return how many lines went.
@@ -198,7 +211,13 @@ class Ledger:
     # ---- the file
 
     def _append(self, entry: Entry) -> Entry:
-        line = entry.to_line().encode()
+        return self._append_all([entry])[0]
+
+    def _append_all(self, entries: list[Entry]) -> list[Entry]:
+        """Write a line for each, all of them or none. No entries: nothing is written."""
+        if not entries:
+            return entries
+        line = "".join(entry.to_line() for entry in entries).encode()
         with self._locked(), _as_state_error(self.path):
             fd = self._open(os.O_RDWR | os.O_APPEND | os.O_CREAT)
             try:
@@ -224,7 +243,7 @@ class Ledger:
                 if self._read().count(b"\n") > _COMPACT_ABOVE:
                     self._compact()
                 self._check_above = self.path.stat().st_size + 100_000
-        return entry
+        return entries
 
     def _open(self, flags: int, path: Path | None = None) -> int:
         flags |= getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)

@@ -87,13 +87,14 @@ class Attachment:
 
 @dataclass(frozen=True)
 class ItemResult:
-    """What became of one item of a batch."""
+    """What became of one item of a batch. A failed one names its next step."""
 
     instance_id: str
     ok: bool
     code: str = ""
     message: str = ""
     request_id: str = ""
+    next_step: str = ""
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,34 @@ def test_what_became_of_an_entry(ledger: Ledger) -> None:
     assert ledger.problems == ()
 
 
+def test_many_at_once_are_written_in_one_go(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[int] = []
+    fsync = os.fsync
+
+    def counted(fd: int) -> None:
+        waits.append(fd)
+        fsync(fd)
+
+    monkeypatch.setattr("os.fsync", counted)
+    entries = ledger.intend_many(
+        "attachment", [f"i-{n}" for n in range(300)], role="R", region_id="cn-beijing"
+    )
+    assert len(waits) <= 2  # the file and, the first time, its folder
+    assert [entry.name for entry in ledger.open_entries()] == [f"i-{n}" for n in range(300)]
+    assert not any(entry.certain for entry in ledger.open_entries())
+    assert all(entry.details == {"role": "R", "region_id": "cn-beijing"} for entry in ledger.open_entries())
+    ledger.settle(done=entries[:100], failed=entries[100:290])
+    assert [entry.certain for entry in ledger.open_entries()] == [True] * 100 + [False] * 10
+    ledger.settle(undone=entries[:100])
+    assert [entry.name for entry in ledger.open_entries()] == [f"i-{n}" for n in range(290, 300)]
+    before = ledger.path.read_bytes()
+    ledger.settle()
+    assert ledger.intend_many("role", []) == []
+    with pytest.raises(InputError):
+        ledger.intend_many("role", ["A", ""])
+    assert ledger.path.read_bytes() == before
+
+
 def test_only_the_entries_of_this_mode_account_and_world(ledger: Ledger) -> None:
     ledger.intend("role", "here")
     ledger.mode, ledger.account_id, ledger.world = "live", "2", ""

@@ -1,4 +1,4 @@
-"""Roles attached to and taken from many instances at once: batches of a hundred, each failure told.
+"""Roles attached to and taken from many instances at once: batches of a hundred, each failure told by instance.
 
 Source: https://www.alibabacloud.com/help/en/ecs/developer-reference/api-ecs-2014-05-26-attachinstanceramrole and siblings.
 """
@@ -7,55 +7,122 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..errors import AccessDenied, InputError, ServerFault, ServiceError
+from ..errors import AccessDenied, InputError, RamroleError, ServerFault, ServiceError
 from ..models import ItemResult
 from ..policy import MAX_ATTACH_SESSION_POLICY
 from ..render import html_table, text_table
 from .context import Change, Context
 from .credentials import forget_role_of
+from .explain import advice
 from .preflight import Need
 from .roles import BoundRole, Roles, check_role_name, document_text
 
 if TYPE_CHECKING:
     from .instance import BoundInstance
 
-__all__ = ["Attachments", "BatchResult", "held_roles", "role_name", "trusted_role"]
+__all__ = [
+    "Attachments",
+    "BatchCall",
+    "BatchResult",
+    "batch_result",
+    "failed_item",
+    "held_roles",
+    "in_batches",
+    "listed",
+    "role_name",
+    "trusted_role",
+]
 
 # The most instance ids one call takes, and the most rows one page of DescribeInstanceRamRole has.
 BATCH = 100
 ROLE_PAGE = 50
 
+# Codes that refuse a whole call for what is the matter with a single instance in it.
+_OF_ONE_INSTANCE = ("InvalidInstance", "InvalidNetworkType.")
+
+
+# A call for some instances of one region.
+BatchCall = Callable[[str, "Sequence[BoundInstance]"], "list[ItemResult]"]
+
+_HEAD = ("instance", "name", "result", "code", "message", "request id", "what to do")
+# So many rows are shown at once; beyond that those that went well are folded away, so that failures are seen.
+_UNFOLDED = 10
+
 
 @dataclass(frozen=True)
 class BatchResult:
-    """What became of many instances at once, in the order given."""
+    """What became of many instances at once, in the order given.
+
+    `role_name` is the role in question (empty: none); `what` says in words what was done; `names` are the instances'.
+    """
 
     role_name: str
     items: tuple[ItemResult, ...]
+    what: str = ""
+    names: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def failed(self) -> list[ItemResult]:
-        """The items that failed."""
+        """The items that failed, those not tried included."""
         return [item for item in self.items if not item.ok]
+
+    @property
+    def not_tried(self) -> list[ItemResult]:
+        """The items that were not tried, since the user cancelled."""
+        return [item for item in self.items if item.code == "Cancelled"]
 
     @property
     def ok(self) -> bool:
         """Whether all went well."""
         return not self.failed
 
-    def _rows(self) -> list[list[str]]:
-        return [[i.instance_id, "done" if i.ok else "failed ✕", i.code, i.message] for i in self.items]
+    @property
+    def summary(self) -> str:
+        """How many were done, failed and not tried."""
+        skipped = len(self.not_tried)
+        failed = len(self.failed) - skipped
+        parts = [f"{len(self.items) - len(self.failed):,} of {len(self.items):,} done"]
+        parts += [f"{failed:,} failed"] if failed else []
+        parts += [f"{skipped:,} not tried: cancelled"] if skipped else []
+        return ", ".join(parts)
+
+    def _rows(self, items: Iterable[ItemResult]) -> list[list[str]]:
+        def word(item: ItemResult) -> str:
+            return "done ✓" if item.ok else "not tried" if item.code == "Cancelled" else "failed ✕"
+
+        def row(item: ItemResult) -> list[str]:
+            named = [item.instance_id, self.names.get(item.instance_id, ""), word(item)]
+            step = item.next_step or ("" if item.ok else advice(item.code))
+            return [*named, item.code, item.message, item.request_id, step]
+
+        return [row(item) for item in items]
 
     def __repr__(self) -> str:
-        return text_table(["instance", "result", "code", "message"], self._rows())
+        return text_table(_HEAD, self._rows(self.items))
 
     def _repr_html_(self) -> str:
+        title = f"{self.what or f'role {self.role_name}'}: {self.summary}"
+        if len(self.items) <= _UNFOLDED:
+            return html_table(_HEAD, self._rows(self.items), title=title)
+        good = [item for item in self.items if item.ok]
         return html_table(
-            ["instance", "result", "code", "message"], self._rows(), title=f"Role {self.role_name}"
+            _HEAD,
+            self._rows(self.failed),
+            title=title,
+            empty="none failed",
+            folded=self._rows(good),
+            folded_title=f"the {len(good):,} that went well",
         )
+
+
+def batch_result(
+    name: str, items: tuple[ItemResult, ...], what: str, vms: Sequence[BoundInstance]
+) -> BatchResult:
+    """Return a result that knows what the instances are called."""
+    return BatchResult(name, items, what, {vm.instance_id: vm.name for vm in vms})
 
 
 class Attachments:
@@ -76,12 +143,12 @@ class Attachments:
         needs.append(
             Need("ram:PassRole", f"acs:ram:*:{account}:{role}", (("acs:Service", "ecs.aliyuncs.com"),))
         )
-        return Change(f"attach role {name} to {_listed(vms)}", tuple(needs))
+        return Change(f"attach role {name} to {listed(vms)}", tuple(needs))
 
     def detach_change(self, vms: Sequence[BoundInstance]) -> Change:
         """Return the change of detaching, with the permissions it needs."""
         needs = tuple(Need("ecs:DetachInstanceRamRole", vm.arn()) for vm in vms)
-        return Change(f"detach the role of {_listed(vms)}", needs)
+        return Change(f"detach the role of {listed(vms)}", needs)
 
     def checked_attach(
         self,
@@ -126,31 +193,30 @@ class Attachments:
         context = self._context
 
         def call(region_id: str, batch: Sequence[BoundInstance]) -> list[ItemResult]:
-            entries = [
-                context.ledger.intend("attachment", vm.instance_id, role=name, region_id=region_id)
-                for vm in batch
-            ]
+            ids = [vm.instance_id for vm in batch]
+            entries = context.ledger.intend_many("attachment", ids, role=name, region_id=region_id)
             try:
                 answer = context.calls.ecs(
                     "AttachInstanceRamRole",
                     region_id,
                     ram_role_name=name,
-                    instance_ids=json.dumps([vm.instance_id for vm in batch]),
+                    instance_ids=json.dumps(ids),
                     policy=session_policy or None,
                 )
             except ServiceError as error:
                 if not isinstance(error, ServerFault):  # refused: nothing was attached
-                    for entry in entries:
-                        context.ledger.failed(entry)
+                    context.ledger.settle(failed=entries)
                 raise
             rows = answer["AttachInstanceRamRoleResults"]["AttachInstanceRamRoleResult"]
             results = _items(rows, answer.get("RequestId", ""))
             done = {item.instance_id for item in results if item.ok}
-            for entry in entries:
-                (context.ledger.done if entry.name in done else context.ledger.failed)(entry)
+            context.ledger.settle(
+                done=[entry for entry in entries if entry.name in done],
+                failed=[entry for entry in entries if entry.name not in done],
+            )
             return results
 
-        return BatchResult(name, self._in_batches(vms, call, progress, cancel))
+        return batch_result(name, in_batches(vms, call, progress, cancel), f"attach role {name}", vms)
 
     def detach(
         self,
@@ -170,49 +236,75 @@ class Attachments:
             context.gone("attachment", *(item.instance_id for item in results if item.ok))
             return results
 
-        return BatchResult("", self._in_batches(vms, call, progress, cancel))
+        return batch_result("", in_batches(vms, call, progress, cancel), "detach the role", vms)
 
-    def _in_batches(
-        self,
-        vms: Sequence[BoundInstance],
-        call: Callable[[str, Sequence[BoundInstance]], list[ItemResult]],
-        progress: Callable[[int, int], None] | None,
-        cancel: Callable[[], bool] | None,
-    ) -> tuple[ItemResult, ...]:
-        by_region: dict[str, list[BoundInstance]] = {}
-        for vm in vms:
-            by_region.setdefault(vm.region_id, []).append(vm)
-        batches = [
-            (region, group[i : i + BATCH])
-            for region, group in by_region.items()
-            for i in range(0, len(group), BATCH)
-        ]
-        results: dict[str, ItemResult] = {}
-        done = 0
-        for region_id, batch in batches:
-            if cancel is not None and cancel():
-                results |= {
-                    vm.instance_id: ItemResult(vm.instance_id, False, "Cancelled", "not tried: cancelled")
-                    for vm in batch
-                }
-            else:
-                try:
-                    items = call(region_id, batch)
-                except ServiceError as error:
-                    if len(batches) == 1:
-                        raise
-                    # The other batches are still worth trying; this one's failure is told item by item.
-                    items = [
-                        ItemResult(vm.instance_id, False, error.code, error.message, error.request_id)
-                        for vm in batch
-                    ]
-                results |= {item.instance_id: item for item in items}
-                for vm in batch:
-                    forget_role_of(_key(vm))
-            done += len(batch)
-            if progress is not None:
-                progress(done, len(vms))
-        return tuple(results[vm.instance_id] for vm in vms if vm.instance_id in results)
+
+def in_batches(
+    vms: Sequence[BoundInstance],
+    call: BatchCall,
+    progress: Callable[[int, int], None] | None,
+    cancel: Callable[[], bool] | None,
+) -> tuple[ItemResult, ...]:
+    """Make `call` for a hundred instances of one region at a time, and return what became of each.
+
+    Where the only call fails, its error is raised; where one of several does, each of its instances has failed.
+    """
+    by_region: dict[str, list[BoundInstance]] = {}
+    for vm in vms:
+        by_region.setdefault(vm.region_id, []).append(vm)
+    batches = [
+        (region, group[i : i + BATCH])
+        for region, group in by_region.items()
+        for i in range(0, len(group), BATCH)
+    ]
+    results: dict[str, ItemResult] = {}
+    done = 0
+    for region_id, batch in batches:
+        if cancel is not None and cancel():
+            items = [ItemResult(vm.instance_id, False, "Cancelled", "not tried: cancelled") for vm in batch]
+        else:
+            try:
+                items = _one_by_one_if_need_be(call, region_id, batch)
+            except RamroleError as error:
+                if len(batches) == 1:
+                    raise
+                # The other batches are still worth trying; this one's failure is told item by item.
+                items = [failed_item(vm.instance_id, error) for vm in batch]
+            for vm in batch:
+                forget_role_of(_key(vm))
+        results |= {item.instance_id: item for item in items}
+        done += len(batch)
+        if progress is not None:
+            progress(done, len(vms))
+    return tuple(results[vm.instance_id] for vm in vms if vm.instance_id in results)
+
+
+def _one_by_one_if_need_be(
+    call: BatchCall, region_id: str, batch: Sequence[BoundInstance]
+) -> list[ItemResult]:
+    """Make a call; where it is refused because of one instance, halve until that one stands alone."""
+    try:
+        return call(region_id, batch)
+    except ServiceError as error:
+        if len(batch) == 1 or not error.code.startswith(_OF_ONE_INSTANCE):
+            raise
+    items: list[ItemResult] = []
+    middle = len(batch) // 2
+    for half in (batch[:middle], batch[middle:]):
+        try:
+            items += _one_by_one_if_need_be(call, region_id, half)
+        except RamroleError as error:
+            items += [failed_item(vm.instance_id, error) for vm in half]
+    return items
+
+
+def failed_item(instance_id: str, error: RamroleError) -> ItemResult:
+    """Return the result of an instance whose call was refused."""
+    code = getattr(error, "code", "") or type(error).__name__
+    message = getattr(error, "message", "") or " ".join(p for p in (error.what, error.reason) if p)
+    return ItemResult(
+        instance_id, False, code, message, getattr(error, "request_id", ""), error.next_step or advice(code)
+    )
 
 
 def _key(vm: BoundInstance) -> str:
@@ -222,7 +314,8 @@ def _key(vm: BoundInstance) -> str:
         return ""
 
 
-def _listed(vms: Sequence[BoundInstance]) -> str:
+def listed(vms: Sequence[BoundInstance]) -> str:
+    """Name instances in a sentence: three at most."""
     names = [vm.instance_id for vm in vms]
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 

@@ -32,12 +32,21 @@ class Change:
     needs: tuple[Need, ...] = ()
 
 
+def _none_given(instance_id: str) -> dict[str, str]:
+    raise InputError(
+        f"This session has no environment for programs of {instance_id or 'this machine'}.",
+        next_step="open one: rr.connect()",
+    )
+
+
 @dataclass
 class Context:
     """The shared parts of a session.
 
     `confirm` is shown a plan (a line per change) before anything is changed and raises ChangeNotConfirmed to refuse;
-    the sandbox's agrees to everything.
+    the sandbox's agrees to everything. `environment(instance_id)` gives the environment in which a program behaves as on
+    that instance: no proxy, key or profile of this computer is in it (empty: as on this machine). `sandbox` is the
+    sandbox's controls (live: None), for what can only be seen there.
     """
 
     endpoints: Endpoints
@@ -47,6 +56,8 @@ class Context:
     ledger: Ledger
     confirm: Callable[[Sequence[str]], None]
     journal: Callable[[str], Any] | None = None
+    environment: Callable[[str], dict[str, str]] = _none_given
+    sandbox: Any = field(default=None, repr=False)
     tags: dict[str, str] = field(default_factory=dict)
     _preflight: Preflight | None = None
 
@@ -78,10 +89,13 @@ class Context:
 
     def gone(self, kind: str, *names: str, **details: Any) -> None:
         """Mark what was just removed by hand as undone in the ledger."""
-        for entry in self.ledger.open_entries():
-            if (
-                entry.kind == kind
-                and entry.name in names
+        wanted = set(names)
+        self.ledger.settle(
+            undone=[
+                entry
+                for entry in self.ledger.open_entries()
+                if entry.kind == kind
+                and entry.name in wanted
                 and all(entry.details.get(k) == v for k, v in details.items())
-            ):
-                self.ledger.undone(entry)
+            ]
+        )

@@ -17,7 +17,7 @@ from ..errors import (
     Throttled,
 )
 
-__all__ = ["reason_for", "service_error"]
+__all__ = ["advice", "reason_for", "service_error"]
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,15 @@ _RULES: dict[str, _Rule] = {
     "InvalidInstanceId.NotFound": _Rule(
         NotFound, "no instance has this id in this region", "list them: cloud.instances"
     ),
+    # The service tells these two of one instance among many; that it does so by these names is the sandbox's guess.
+    "InvalidInstance.RamRoleAttached": _Rule(
+        Conflict,
+        "an instance has one role at most",
+        "replace it: cloud.instances.replace(role, ids), or detach it first",
+    ),
+    "InvalidInstance.RamRoleNotAttached": _Rule(
+        Conflict, "the instance has no role, or another one", "nothing to do: it does not have the role"
+    ),
     "InvalidNetworkType.MismatchRamRole": _Rule(
         InvalidRequest,
         "the instance is in a classic network; RAM roles need a VPC",
@@ -117,6 +126,12 @@ _RULES: dict[str, _Rule] = {
         "this machine's clock is more than 15 minutes off",
         "set the clock (NTP), then try again",
     ),
+    # Source: https://www.alibabacloud.com/help/en/oss/user-guide/0048-00000401
+    "PublicEndpointForbidden": _Rule(
+        InvalidRequest,
+        "a new account may not read or write objects over the public endpoint of a region in the Chinese mainland",
+        "go over the internal endpoint, as the role on an instance in the bucket's region: bucket.using(vm)",
+    ),
     "FileAlreadyExists": _Rule(
         Conflict, "the object exists and overwriting was forbidden", "upload with overwrite=True"
     ),
@@ -139,6 +154,18 @@ _OF_CLASS: dict[type[ServiceError], tuple[str, str]] = {
     Conflict: ("", "look at what is there now, then decide"),
     InvalidRequest: ("", "correct what the message names; the vendor's page of the code has more"),
 }
+
+
+def advice(code: str) -> str:
+    """Return what to do about a code that an answer gives for one item of many."""
+    if (rule := _RULES.get(code)) is not None and rule.next_step:
+        return rule.next_step
+    if code.startswith("Throttling"):
+        return _OF_CLASS[Throttled][1]
+    if code == "Cancelled":
+        return "run it again for these"
+    return "see the message, then try again for those that failed"
+
 
 _WRONG_ENDPOINT = "must be addressed using the specified endpoint"
 
@@ -207,7 +234,9 @@ def _why_denied(
     if _WRONG_ENDPOINT in message:
         endpoint = extra.get("Endpoint", "")
         return f"the bucket is in another region: {endpoint}", f"use the endpoint {endpoint}"
-    kind, who = detail.get("NoPermissionType", ""), detail.get("AuthPrincipalDisplayName", "")
+    kind, shown = detail.get("NoPermissionType", ""), detail.get("AuthPrincipalDisplayName", "")
+    # The display name of a user is its id, which tells a person little.
+    who = f"the caller ({shown})" if shown else "the caller"
     wanted = detail.get("AuthAction", "")
     if kind == "ExplicitDeny":
         # OSS says "by bucket policy" here even where a RAM policy denies.
@@ -221,7 +250,10 @@ def _why_denied(
             "attach the role again with a wider session_policy, or without one",
         )
     if wanted:
-        return reason or f"no policy of {who} allows {wanted}", next_step or f"grant {wanted} to {who}"
+        return (
+            reason or f"no policy of {who} allows {wanted}",
+            next_step or f"have {wanted} granted to the caller, or use another identity",
+        )
     return (
         reason or "no policy of the caller allows this",
         next_step or "ask for the permission, or use another identity",

@@ -147,7 +147,20 @@ class BoundInstance(Instance):
     def metadata(self) -> MetadataClient:
         """Its metadata service, to be asked step by step in either mode."""
         proxy = self.context.endpoints.metadata_proxy(self.instance_id)
-        return MetadataClient(proxy, instance_id=self.instance_id, record=_recorder(self.context))
+        return MetadataClient(proxy, instance_id=self.instance_id, record=self._record)
+
+    def _record(self, step: MetadataStep) -> None:
+        self.context.wire.record(
+            "IMDS",
+            f"{step.method} {step.path.removeprefix('/latest/')}",
+            {"instance_id": self.instance_id, **dict(step.headers)},
+            status=step.status,
+            request_id="",
+            started=time.perf_counter() - step.ms / 1000,
+            caller="the instance",
+            error="" if step.status == 200 else f"HTTP {step.status}",
+            check=is_checking(),
+        )
 
     def provider(self, mode: str = HARDENED) -> InstanceCredentials:
         """This process's one credentials provider of the instance, for the SDKs."""
@@ -244,23 +257,6 @@ def _item_failed(what: str, action: str, item: ItemResult) -> Conflict:
         status=200,
         next_step="look at what is attached: vm.role_name",
     )
-
-
-def _recorder(context: Context) -> Callable[[MetadataStep], None]:
-    def record(step: MetadataStep) -> None:
-        context.wire.record(
-            "IMDS",
-            f"{step.method} {step.path.removeprefix('/latest/')}",
-            dict(step.headers),
-            status=step.status,
-            request_id="",
-            started=time.perf_counter() - step.ms / 1000,
-            caller="the instance",
-            error="" if step.status == 200 else f"HTTP {step.status}",
-            check=is_checking(),
-        )
-
-    return record
 
 
 def _wait_until(holds: Callable[[], bool], what: str) -> None:

@@ -16,7 +16,9 @@ from typing import Any
 from ..errors import AccessDenied, InputError, NotFound, nearest
 from .batches import Attachments, BatchResult, held_roles, role_name
 from .context import Context
+from .hardening import harden_many
 from .instance import BoundInstance
+from .replacing import Replacing
 from .roles import BoundRole
 from .showing import ServiceTable
 
@@ -47,6 +49,10 @@ class Instances(ServiceTable):
                 except AccessDenied:
                     self._regions = [self._context.region_id]
             return self._regions
+
+    def regions(self) -> list[str]:
+        """Return the ids of the regions that are looked at; without ecs:DescribeRegions the session's alone."""
+        return list(self._region_ids())
 
     def _in_region(self, region_id: str, **filters: Any) -> list[BoundInstance]:
         found: list[BoundInstance] = []
@@ -143,8 +149,10 @@ class Instances(ServiceTable):
         """Return the role name of each instance id (empty: none)."""
         by_region: dict[str, list[str]] = {}
         for vm in instances:
-            by_region.setdefault(vm.region_id, []).append(vm.instance_id)
-        found: dict[str, str] = {}
+            # One in a classic network has none, and asking for it makes the service refuse the whole question.
+            if vm.network_type != "classic":
+                by_region.setdefault(vm.region_id, []).append(vm.instance_id)
+        found: dict[str, str] = {vm.instance_id: "" for vm in instances}
         for region_id, ids in by_region.items():
             found |= held_roles(self._context, region_id, ids)
         return found
@@ -157,8 +165,14 @@ class Instances(ServiceTable):
             raise InputError(
                 "No instances were named.", next_step="give ids, or instances of cloud.instances"
             )
-        names = [item for item in given if isinstance(item, str)]
-        known = {key: vm for vm in (self.all() if names else []) for key in (vm.instance_id, vm.name)}
+        known: dict[str, BoundInstance] = {}
+        several: dict[str, list[str]] = {}
+        if any(isinstance(item, str) for item in given):
+            with self._context.calls.checking():
+                every = self.all()
+            for one in every:
+                several.setdefault(one.name, []).append(one.instance_id)
+            known = {one.name: one for one in every if one.name} | {one.instance_id: one for one in every}
         chosen: dict[str, BoundInstance] = {}
         for item in given:
             vm = known.get(item) if isinstance(item, str) else item
@@ -166,6 +180,11 @@ class Instances(ServiceTable):
                 raise InputError(
                     f"There is no instance {item!r}.{nearest(str(item), known)} Nothing was changed.",
                     next_step="list them: cloud.instances",
+                )
+            if item == vm.name and len(ids := several[vm.name]) > 1:
+                raise InputError(
+                    f"{len(ids)} instances are called {item!r}. Nothing was changed.",
+                    next_step=f"use an id: {', '.join(ids[:5])}",
                 )
             chosen[vm.instance_id] = vm
         return list(chosen.values())
@@ -198,6 +217,45 @@ class Instances(ServiceTable):
     ) -> BatchResult:
         """Take the role from any number of instances, a hundred a call."""
         return Attachments(self._context).checked_detach(self._resolve(instances), progress, cancel)
+
+    def replace(
+        self,
+        role: BoundRole | str,
+        instances: Iterable[BoundInstance | str],
+        *,
+        progress: Callable[[int, int], None] | None = None,
+        cancel: Callable[[], bool] | None = None,
+    ) -> BatchResult:
+        """Give any number of instances another role: detach, then attach, a hundred at a time.
+
+        **Between the two an instance has no role, and fetches on it fail.** Permissions for both halves are checked before
+        the first. An instance that has no role is given it; one that has it already is left alone; one that cannot get it
+        gets its old role back, without the session policy it may have had (the API does not tell one). `cancel()` true
+        stops before the next hundred, never between the halves. Raises PreflightRefused, InputError, NotFound before
+        anything is changed.
+        """
+        name = role_name(role)
+        vms = self._resolve(instances)
+        with self._context.calls.checking():
+            held = self.roles(vms)
+        return Replacing(self._context).checked(name, vms, held, progress, cancel)
+
+    def set_hardening(
+        self,
+        on: bool,
+        instances: Iterable[BoundInstance | str],
+        *,
+        progress: Callable[[int, int], None] | None = None,
+        cancel: Callable[[], bool] | None = None,
+    ) -> BatchResult:
+        """Serve metadata in security hardening mode only (`on`) or in both modes, on any number of instances.
+
+        One call an instance; one that is so already is left alone (an instance that is given, and not named, counts as it
+        was when it was read). `progress(done, total)` is told after each; `cancel()` true begins no more. Needs
+        ecs:ModifyInstanceMetadataOptions. Raises PreflightRefused and InputError before anything is changed.
+        """
+        vms = self._resolve(instances)
+        return harden_many(self._context, vms, on=bool(on), progress=progress, cancel=cancel)
 
     # -- showing ---------------------------------------------------------------------------------------------
 

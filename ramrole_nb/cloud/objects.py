@@ -12,15 +12,15 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
-from ..errors import AccessDenied, BadSignature, InputError, NotFound, nearest
+from ..errors import AccessDenied, BadSignature, InputError, NotFound, RamroleError, nearest
 from ..models import BucketInfo, ObjectInfo, StsCredentials
-from ..render import html_card, html_table, text_table
+from ..render import html_card
 from .calls import Calls
 from .context import Change, Context
+from .found import DownloadedFile, Listing
 from .sdk import oss_bucket, oss_service
 from .showing import ServiceTable
 
@@ -35,71 +35,6 @@ T = TypeVar("T")
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 # Expired by the service's clock; or of a sandbox that was put back since, by a terminal.
 _CREDENTIAL_IS_OVER = ("SecurityTokenExpired", "InvalidSecurityToken", "InvalidAccessKeyId")
-_SHOWN_AS = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif"}
-# A picture larger than this would bloat the notebook that shows it.
-_MOST_SHOWN_BYTES = 4 * 1024 * 1024
-
-
-class DownloadedFile(type(Path())):  # type: ignore[misc]
-    """The path of a downloaded, verified file; a notebook shows the picture or the first lines.
-
-    `size` in bytes, `crc64` decimal, `seconds` the transfer took, `verified` what was checked.
-    """
-
-    size: int = 0
-    crc64: str = ""
-    seconds: float = 0.0
-    verified: str = ""
-    request_id: str = ""
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        shown = self.relative_to(Path.cwd()) if self.is_relative_to(Path.cwd()) else self
-        text = f"{shown} ({self.size:,} bytes, verified: {self.verified})"
-        bundle: dict[str, Any] = {"text/plain": text}
-        kind = _SHOWN_AS.get(self.suffix.lower())
-        try:
-            if kind and self.size <= _MOST_SHOWN_BYTES:
-                from base64 import b64encode
-                from html import escape
-
-                data = b64encode(self.read_bytes()).decode()
-                bundle["text/html"] = (
-                    f'<figure style="margin:0"><img alt="{escape(self.name)}" src="data:{kind};base64,{data}" '
-                    f'style="max-width:100%;height:auto"><figcaption>{escape(text)}</figcaption></figure>'
-                )
-        except OSError:
-            pass  # moved away since: the text still says what was there
-        return bundle
-
-
-@dataclass(frozen=True)
-class Listing:
-    """Objects and folders below a prefix, in the order of their names."""
-
-    bucket: str
-    prefix: str
-    objects: tuple[ObjectInfo, ...]
-    folders: tuple[str, ...]
-
-    def __iter__(self) -> Iterator[ObjectInfo]:
-        return iter(self.objects)
-
-    def __len__(self) -> int:
-        return len(self.objects)
-
-    def _rows(self) -> list[list[str]]:
-        rows = [[folder, "folder", "", ""] for folder in self.folders]
-        return rows + [[o.key, f"{o.size:,} bytes", o.last_modified, o.storage_class] for o in self.objects]
-
-    def __repr__(self) -> str:
-        where = f"oss://{self.bucket}/{self.prefix}"
-        return text_table(["key", "size", "modified", "class"], self._rows()) or f"nothing below {where}"
-
-    def _repr_html_(self) -> str:
-        where = f"oss://{self.bucket}/{self.prefix}"
-        return html_table(
-            ["key", "size", "modified", "class"], self._rows(), title=where, empty="nothing here"
-        )
 
 
 class BoundBucket:
@@ -158,9 +93,13 @@ class BoundBucket:
 
     def run(self, action: str, params: Mapping[str, Any], use: Callable[[Any], T]) -> T:
         """Run a call; go once to the region the service names, and renew an expired credential once."""
-        params = {"bucket": self.name, **params}
+
+        def call() -> T:
+            where = {"bucket": self.name, "region_id": self._region, "internal": self._internal}
+            return self._calls.oss(action, {**where, **params}, lambda: use(self.client()))
+
         try:
-            return self._calls.oss(action, params, lambda: use(self.client()))
+            return call()
         except AccessDenied as error:
             endpoint = str(error.access_denied_detail.get("Endpoint", ""))
             found = re.match(r"oss-([a-z0-9-]+?)(?:-internal)?\.aliyuncs\.com", endpoint)
@@ -172,7 +111,7 @@ class BoundBucket:
             if error.code not in _CREDENTIAL_IS_OVER or self._vm is None:
                 raise
             self._vm.provider().refresh()
-        return self._calls.oss(action, params, lambda: use(self.client()))
+        return call()
 
     # -- looking ---------------------------------------------------------------------------------------------
 
@@ -218,8 +157,9 @@ class BoundBucket:
             ]
             folders += page.prefix_list
             token = page.next_continuation_token or ""
-            if not page.is_truncated or not token or len(objects) + len(folders) >= limit:
-                return Listing(self.name, prefix, tuple(objects), tuple(folders))
+            more = bool(page.is_truncated and token)
+            if not more or len(objects) + len(folders) >= limit:
+                return Listing(self.name, prefix, tuple(objects), tuple(folders), more)
 
     def head(self, key: str) -> ObjectInfo:
         """Return an object's metadata (oss:GetObject)."""
@@ -256,15 +196,35 @@ class BoundBucket:
         from .transfer import download
 
         _check_key(key)
-        result = self.run(
-            "GetObject",
-            {"key": key},
-            lambda bucket: download(bucket, key, to, overwrite=overwrite, progress=progress, cancel=cancel),
-        )
+        try:
+            result = self.run(
+                "GetObject",
+                {"key": key},
+                lambda bucket: download(
+                    bucket, key, to, overwrite=overwrite, progress=progress, cancel=cancel
+                ),
+            )
+        except NotFound as error:
+            error.what += self._nearest_key(error, key)
+            raise
         path = DownloadedFile(result.path)
         path.size, path.crc64, path.seconds = result.size, str(result.crc64), result.seconds
         path.verified, path.request_id = result.verified, result.request_id
         return path
+
+    def _nearest_key(self, error: NotFound, key: str) -> str:
+        """Return a hint at a key that is almost this one, where the caller may look around; else an empty text."""
+        if error.code != "NoSuchKey":
+            return ""
+        prefix = key[: key.rfind("/") + 1]
+        keys: list[str] = []
+        for place in dict.fromkeys(
+            (prefix, "")
+        ):  # its folder; then, as a folder's case may be wrong too, all
+            with contextlib.suppress(RamroleError), self._calls.checking():
+                keys += [found.key for found in self.list(place, delimiter="" if not place else "/")]
+        same = [known for known in keys if known.lower() == key.lower()]
+        return f" Did you mean {same[0]!r}?" if same else nearest(key, keys)
 
     def start_download(
         self, key: str, to: str | os.PathLike[str] | None = None, *, overwrite: bool = False

@@ -23,6 +23,7 @@ from ..policy import (
     trusts_service,
 )
 from ..render import html_card, text_card
+from .assumable import Assumable
 from .context import Change, Context
 from .preflight import Need
 from .showing import ServiceTable
@@ -271,6 +272,7 @@ class Roles(ServiceTable):
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._assumable = Assumable(context)
 
     def _bound(self, found: Mapping[str, Any]) -> BoundRole:
         return BoundRole(
@@ -359,11 +361,21 @@ class Roles(ServiceTable):
         return isinstance(name, str) and bool(_ROLE_NAME.fullmatch(name)) and self.get(name) is not None
 
     def __iter__(self) -> Iterator[BoundRole]:
+        return map(self._bound, self._listed())
+
+    def for_ecs(self) -> list[str]:
+        """Return the names of the roles that ECS may assume, so that instances can have them.
+
+        ListRoles leaves trust policies out, so each role is asked for once (again only after it was changed).
+        """
+        found = self._assumable.among(list(self._listed()))
+        return [name for name, trusts in found.items() if trusts]
+
+    def _listed(self) -> Iterator[Mapping[str, Any]]:
         marker: str | None = None
         while True:
             found = self._context.calls.ram("ListRoles", max_items=1000, marker=marker)
-            for row in found.get("Roles", {}).get("Role", []):
-                yield self._bound(row)
+            yield from found.get("Roles", {}).get("Role", [])
             marker = found.get("Marker")
             if not found.get("IsTruncated") or not marker:
                 return

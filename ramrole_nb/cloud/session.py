@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import MetadataError, RamroleError, SandboxError
 from ..models import CallerIdentity
 from ..render import html_card
-from .cleanup import CleanUp, clean_up, describe, planned
+from .cleanup import CleanUp, Created, clean_up, created, describe, planned
 from .context import Context
 from .credentials import forget_every_role
 from .instances import BoundInstance, Instances
@@ -16,6 +16,7 @@ from .metadata import MetadataClient
 from .objects import Buckets
 from .roles import Roles
 from .wire import Wire
+from .world import Picture, look
 
 __all__ = ["Cloud"]
 
@@ -66,6 +67,14 @@ class Cloud:
         """Return who signs this session's calls."""
         return self._context.preflight.identity()
 
+    def picture(self) -> Picture:
+        """Return who holds what now: caller, roles with trust and policies, instances, the buckets each role reaches.
+
+        It only reads, as look-ups on the wire; what the caller may not read is said in its place. Shown are the roles that
+        ECS may assume, that are attached, or that were created here; the others are folded away.
+        """
+        return look(self._context, self.label, self.roles, self.instances, self.buckets)
+
     @property
     def here(self) -> BoundInstance:
         """The ECS instance this program runs on; only this asks the metadata service by itself.
@@ -101,9 +110,27 @@ class Cloud:
         """Return what this user created here and has not undone, in the order a clean-up would undo it."""
         return [describe(entry) for entry in planned(self._context)]
 
-    def clean_up(self, progress: Callable[[int, int, str], None] | None = None) -> CleanUp:
-        """Undo everything this user created here (detach, revoke, delete), also after a crash. May be run again."""
-        return clean_up(self._context, progress)
+    def ledger(self) -> Created:
+        """Return the same as a table: since when, whether it is certain, why in that order, and whether the caller may.
+
+        It also counts what is noted of other accounts, modes and worlds, which a clean-up from here does not touch.
+        """
+        return created(self._context)
+
+    def clean_up(
+        self,
+        progress: Callable[[int, int, str], None] | None = None,
+        *,
+        cancel: Callable[[], bool] | None = None,
+        confirm: Callable[[Sequence[str]], bool] | None = None,
+    ) -> CleanUp:
+        """Undo everything this user created here (detach, revoke, delete), also after a crash. May be run again.
+
+        `progress(done, total, words)` is told before each thing; `cancel()` true stops before the next one, and the result
+        says what is left. `confirm(plan)` is asked once with what will be undone (default: only a live session asks).
+        What fails is in the result and stays for the next run. Raises ChangeNotConfirmed.
+        """
+        return clean_up(self._context, progress, cancel=cancel, confirm=confirm)
 
     def reset(self, world: str = "") -> Cloud:
         """Put the sandbox's world back as it was at the start; keys and addresses stay. Raises SandboxError live."""
@@ -120,6 +147,11 @@ class Cloud:
         self.buckets = Buckets(self._context)
         self.wire.tell()
         return self
+
+    @property
+    def can_reset(self) -> bool:
+        """Whether there is a world to put back; a live account has none."""
+        return self._reset is not None
 
     @property
     def context(self) -> Context:

@@ -92,6 +92,11 @@ class Lesson:
                 self._by_name[f"q{at}"] = kind(cloud, number, f"q{at}", self._progress)
 
     @property
+    def cloud(self) -> Cloud:
+        """The session it looks at."""
+        return self._cloud
+
+    @property
     def exercises(self) -> Mapping[str, Exercise]:
         """The exercises by id (`01.q1`), in order."""
         return MappingProxyType({exercise.id: exercise for exercise in self._by_name.values()})

@@ -88,6 +88,16 @@ class Exercise(ABC):
     # -- what a learner calls --------------------------------------------------------------------------------------
 
     @property
+    def cloud(self) -> Cloud:
+        """The session it looks at."""
+        return self._cloud
+
+    @property
+    def outcome(self) -> str:
+        """The last check's outcome; empty: not checked yet."""
+        return str(self._progress.exercise(self._number, self._name).get("outcome", ""))
+
+    @property
     def id(self) -> str:
         """Such as `01.q1`."""
         return f"{self._number}.{self._name}"

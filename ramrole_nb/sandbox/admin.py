@@ -123,7 +123,7 @@ class Admin:
         """Return entries after `since`, or one by `request_id`; `wait` seconds (at most 30) for the first new one."""
         if "request_id" in params:
             entry = self._journal.find(params["request_id"])
-            return _json({"entries": [entry] if entry else [], "last": self._journal.last_seq()})
+            return self._entries([entry] if entry else [])
         since, wait = int(params.get("since", "0")), min(30.0, float(params.get("wait", "0")))
         entries = self._journal.since(since)
         if not entries and wait > 0:
@@ -131,7 +131,11 @@ class Admin:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._grew.wait(), wait)
             entries = self._journal.since(since)
-        return _json({"entries": entries, "last": self._journal.last_seq()})
+        return self._entries(entries)
+
+    def _entries(self, entries: list[dict[str, Any]]) -> Answer:
+        documents = self._journal.documents(entries)
+        return _json({"entries": entries, "last": self._journal.last_seq(), "documents": documents})
 
 
 def _json(value: Any, status: int = 200) -> Answer:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from .errors import OpenApiError, OssError
 from .exchange import Exchange, Principal, http_date
+from .journal import masked
 from .knobs import Knobs
 from .signing import acs3, oss_v1, oss_v4, rpc_v1
 from .store import Store
@@ -98,6 +99,7 @@ class Authenticator:
             raise OpenApiError(
                 400, "IncompleteSignature", "The request signature does not conform to standards."
             )
+        ex.note(signed={"headers": list(sent.signed_headers), "key": sent.access_key_id})
         key = self._openapi_key(sent.access_key_id)
         self._openapi_clock(ex.headers.get("x-acs-date", ""))
         self._openapi_token(key, ex.headers.get("x-acs-security-token", ""))
@@ -116,6 +118,7 @@ class Authenticator:
                 ex.headers.get("x-acs-content-sha256", ""),
             )
         )
+        ex.notes["signed"]["text"] = text
         if unsigned:
             raise OpenApiError(
                 400,
@@ -130,6 +133,9 @@ class Authenticator:
 
     def _rpc_v1(self, ex: Exchange, pairs: list[tuple[str, str]], params: Mapping[str, str]) -> Principal:
         ex.note(signature="HMAC-SHA1 (RPC)")
+        # No text: it holds the security token, encoded twice.
+        signed = sorted(name for name in params if name != "Signature")
+        ex.note(signed={"parameters": signed, "key": params.get("AccessKeyId", "")})
         if len(params) != len(pairs):
             raise OpenApiError(400, "InvalidParameter", "A parameter is given more than once.")
         if params.get("SignatureMethod") != "HMAC-SHA1" or params.get("SignatureVersion") != "1.0":
@@ -242,6 +248,9 @@ class Authenticator:
         sent = oss_v1.parse_authorization(ex.headers["authorization"])
         if sent is None:
             raise OssError(400, "InvalidArgument", "Authorization header is invalid.", ec="0002-00000001")
+        _note_oss_v1(
+            ex, bucket, key, query, sent[0], ex.headers.get("x-oss-date") or ex.headers.get("date", "")
+        )
         known = self._oss_key(sent[0])
         date = ex.headers.get("x-oss-date") or ex.headers.get("date", "")
         sent_at = http_date(date)
@@ -261,6 +270,8 @@ class Authenticator:
         ex.note(signature="OSS V1 (URL)")
         self._knobs.faults.refuse_v1(ex)
         access_key_id = params.get("OSSAccessKeyId", "")
+        given = [(n, v) for n, v in query if n not in ("Signature", "OSSAccessKeyId", "Expires")]
+        _note_oss_v1(ex, bucket, key, given, access_key_id, params.get("Expires", ""))
         known = self._oss_key(access_key_id)
         expires = params.get("Expires", "")
         if not expires.isascii() or not expires.isdigit() or len(expires) > 12:
@@ -346,10 +357,14 @@ class Authenticator:
         stamp: str,
         known: _Key,
     ) -> None:
+        extra = {*oss_v4.ALWAYS_SIGNED, *sent.additional_headers}
+        signed = sorted(n for n in ex.headers if n.startswith("x-oss-") or n in extra)
+        ex.note(signed={"headers": signed, "key": sent.access_key_id, "scope": sent.scope})
         canonical = oss_v4.canonical_request(
             ex.method, bucket, key, query, ex.headers, sent.additional_headers
         )
         text = oss_v4.string_to_sign(canonical, stamp, sent.scope)
+        ex.notes["signed"]["text"] = text
         good = oss_v4.sign(known.secret, text, sent.date, sent.region_id)
         _oss_compare(good, sent.signature, sent.access_key_id, text, canonical)
 
@@ -421,6 +436,19 @@ class Authenticator:
                 "The security token you provided has expired.",
                 ec="0002-00000007",
             )
+
+
+def _note_oss_v1(
+    ex: Exchange, bucket: str, key: str, query: list[tuple[str, str]], access_key_id: str, date: str
+) -> None:
+    """Write into the journal what V1 signs, with the security token masked."""
+    headers = {name: masked(name, value) for name, value in ex.headers.items()}
+    shown = [(name, masked(name, value)) for name, value in query]
+    text = oss_v1.string_to_sign(ex.method, headers, date, oss_v1.canonical_resource(bucket, key, shown))
+    signed = sorted(
+        n for n in headers if n.startswith("x-oss-") or n in ("content-md5", "content-type", "date")
+    )
+    ex.note(signed={"headers": signed, "key": access_key_id, "text": text})
 
 
 def _same(a: str, b: str) -> bool:

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import ipaddress
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..policy import SYSTEM_POLICIES, Decision, NamedDocument, Outcome, Request, evaluate, parse_policy
+from ..policy import (
+    SYSTEM_POLICIES,
+    Decision,
+    NamedDocument,
+    Outcome,
+    Request,
+    TraceRow,
+    evaluate,
+    parse_policy,
+)
 from .diagnosis import sealed, sealing_key
 from .exchange import Exchange, Principal
 from .store import Store
 
 __all__ = ["Authorizer", "Judged", "denied_detail"]
+
+# Of the policies looked at, the journal names so many.
+_MOST_NAMED = 20
 
 # Identity policies are held by one of these. Source:
 # https://help.aliyun.com/en/ram/developer-reference/api-ram-2015-05-01-decodediagnosticmessage
@@ -89,6 +103,14 @@ class Authorizer:
         if decision.outcome is Outcome.UNKNOWN:
             because = f"not modelled: {because}"
         row = decision.matched
+        documents = tuple(documents)
+        nearest = _nearest(decision) if row is None else None
+        digest = ""
+        if (shown := row or nearest) is not None:
+            named = (d for d in documents if (d.name, d.type) == (shown.policy, shown.policy_type))
+            text = next((d.document.source_text for d in named), "")
+            digest = _digest(text)
+            ex.documents[digest] = text
         ex.notes.setdefault("decisions", []).append(
             {
                 "action": action,
@@ -98,6 +120,15 @@ class Authorizer:
                 "policy": row.policy if row else "",
                 "policy_type": row.policy_type if row else "",
                 "statement": row.statement if row else None,
+                "document": digest,
+                "nearest": {
+                    "policy": nearest.policy,
+                    "policy_type": nearest.policy_type,
+                    "statement": nearest.statement,
+                }
+                if nearest
+                else None,
+                "looked_at": [f"{named.name} ({named.type})" for named in documents[:_MOST_NAMED]],
             }
         )
         encoded = ""
@@ -154,6 +185,18 @@ class Authorizer:
                     )
                 )
         return found
+
+
+def _nearest(decision: Decision) -> TraceRow | None:
+    """Return the Allow statement that got furthest, if one covers the action."""
+    near = [row for row in decision.trace if row.effect == "Allow" and row.action == "matched"]
+    return max(near, key=lambda row: (row.condition == "failed", row.resource != "skipped"), default=None)
+
+
+@functools.lru_cache(maxsize=256)
+def _digest(text: str) -> str:
+    """Return what the journal knows a policy's text by."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def policy_text(store: Store, policy_type: str, name: str) -> tuple[str, str]:

@@ -38,6 +38,15 @@ def _hidden(start_line: dict[str, Any]) -> dict[str, Any]:
     return start_line
 
 
+def _with_documents(found: dict[str, Any]) -> dict[str, Any]:
+    """Put the policy documents beside the decisions they decided; each is sent once."""
+    documents = found.pop("documents", {})
+    for entry in found["entries"]:
+        for decision in entry.get("decisions") or ():
+            decision["text"] = documents.get(decision.get("document", ""), "")
+    return found
+
+
 class AdminClient:
     """The admin interface of one running sandbox."""
 
@@ -74,15 +83,17 @@ class AdminClient:
         return _hidden(self._call("GET", "status", timeout=timeout))
 
     def journal(self, since: int = 0, *, wait: float = 0.0) -> dict[str, Any]:
-        """Return {"entries", "last"}: journal entries after `since`, waiting up to `wait` seconds for one."""
+        """Return {"entries", "last"}: up to 1,000 journal entries after `since`, waiting up to `wait` seconds for one.
+
+        A decision's `text` is the policy document that decided, as it was then.
+        """
         query = urlencode({"since": since, "wait": wait})
-        found: dict[str, Any] = self._call("GET", f"journal?{query}", timeout=wait + 10)
-        return found
+        return _with_documents(self._call("GET", f"journal?{query}", timeout=wait + 10))
 
     def journal_of(self, request_id: str) -> dict[str, Any] | None:
         """Return the journal entry of a request, or None."""
-        entries = self._call("GET", "journal?" + urlencode({"request_id": request_id}))["entries"]
-        return entries[0] if entries else None
+        found = _with_documents(self._call("GET", "journal?" + urlencode({"request_id": request_id})))
+        return found["entries"][0] if found["entries"] else None
 
     def knobs(self, **values: Any) -> dict[str, Any]:
         """Set knobs (none given: none set) and return all."""

@@ -11,9 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, unquote_plus
 
-from .journal import masked
+from .journal import cut, masked
 
 __all__ = ["Exchange", "Principal", "http_date", "parse_query"]
+
+# What the journal keeps of an address and of a header; everything else: see `journal.cut`.
+_LONGEST_URL = 2_000
+_LONGEST_HEADER = 500
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,7 @@ class Exchange:
     started: float = field(default_factory=time.perf_counter)
     service: str = ""
     notes: dict[str, Any] = field(default_factory=dict)
+    documents: dict[str, str] = field(default_factory=dict)  # the policies that decided, by digest
 
     @property
     def host(self) -> str:
@@ -109,7 +114,7 @@ class Exchange:
         self.notes.update(facts)
 
     def journal_entry(self, status: int) -> dict[str, Any]:
-        """Return the journal entry, secrets masked."""
+        """Return the journal entry, secrets masked and long values cut (`left_out` counts the decisions left out)."""
         names = [
             name
             for name in self.headers
@@ -124,14 +129,17 @@ class Exchange:
             "request_id": self.request_id,
             "service": self.service,
             "method": self.method,
-            "url": url,
+            "url": cut(url, _LONGEST_URL),
             "status": status,
             "ms": round((time.perf_counter() - self.started) * 1000, 2),
             "instance_id": self.instance_id,
-            "headers": {name: masked(name, self.headers[name]) for name in names},
+            "headers": cut({name: masked(name, self.headers[name]) for name in names}, _LONGEST_HEADER),
         }
         if self.principal is not None:
             entry["principal"] = self.principal.arn
             entry["access_key_id"] = self.principal.access_key_id
-        entry.update(self.notes)
+        entry.update((name, cut(value)) for name, value in self.notes.items())
+        decisions = self.notes.get("decisions") or ()
+        if len(decisions) > len(entry.get("decisions") or ()):
+            entry["left_out"] = len(decisions) - len(entry["decisions"])
         return entry

@@ -27,6 +27,7 @@ from .authenticate import Authenticator, basic_user
 from .authorize import Authorizer
 from .connect_tls import Arrival
 from .errors import ApiError, FrontError
+from .excerpt import answer_noted
 from .exchange import Exchange
 from .faults import send_damaged
 from .journal import Journal
@@ -84,8 +85,9 @@ class Front:
 
     async def handle(self, request: web.BaseRequest, arrival: Arrival) -> web.StreamResponse:
         """Answer one request."""
-        self.requests += 1
         ex = _exchange(request)
+        if not ex.path.startswith("/_sandbox/journal"):  # who only watches does not keep an idle sandbox up
+            self.requests += 1
         ex.instance_id = arrival.instance_id
         if arrival.scheme == "https":
             ex.scheme = "https"
@@ -111,6 +113,7 @@ class Front:
                 500, b'{"Code":"InternalError","Message":"A fault of the sandbox; see its server.log."}'
             )
         if ex.service != "admin":
+            ex.note(answer=answer_noted(ex, answer))
             self._write(ex, answer.status)
         return await _send(request, answer)
 
@@ -158,7 +161,7 @@ class Front:
         return _OPENAPI_HOST.fullmatch(host) is not None or is_oss_host(host)
 
     def _write(self, ex: Exchange, status: int) -> None:
-        self._journal.add(ex.journal_entry(status))
+        self._journal.add(ex.journal_entry(status), ex.documents)
         self._services.admin.journal_grew()
 
     async def _route(self, ex: Exchange, arrival: Arrival) -> Answer:

@@ -14,12 +14,47 @@ from typing import TYPE_CHECKING, Any
 from ..errors import nearest
 
 if TYPE_CHECKING:
+    from .cleanup import CleanUpPanel
+    from .code import CodePanel
+    from .credentials import CredentialsPanel
+    from .instances import InstancesPanel
+    from .lesson import ExercisePanel, LessonPanel
+    from .objects import ObjectsPanel
     from .panel import Panel
     from .role import RolePanel
+    from .start import StartPanel
+    from .wire import WirePanel
+    from .world import WorldPanel
 
-__all__ = ["Panel", "RolePanel"]
+__all__ = [
+    "CleanUpPanel",
+    "CodePanel",
+    "CredentialsPanel",
+    "ExercisePanel",
+    "InstancesPanel",
+    "LessonPanel",
+    "ObjectsPanel",
+    "Panel",
+    "RolePanel",
+    "StartPanel",
+    "WirePanel",
+    "WorldPanel",
+]
 
-_HOMES = {"Panel": ".panel", "RolePanel": ".role"}
+_HOMES = {
+    "CleanUpPanel": ".cleanup",
+    "CodePanel": ".code",
+    "CredentialsPanel": ".credentials",
+    "ExercisePanel": ".lesson",
+    "InstancesPanel": ".instances",
+    "LessonPanel": ".lesson",
+    "ObjectsPanel": ".objects",
+    "Panel": ".panel",
+    "RolePanel": ".role",
+    "StartPanel": ".start",
+    "WirePanel": ".wire",
+    "WorldPanel": ".world",
+}
 
 
 def __getattr__(name: str) -> Any:

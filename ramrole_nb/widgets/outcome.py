@@ -32,9 +32,14 @@ def html_of(value: Any) -> str:
 
 
 def text_of(value: Any) -> str:
-    """Return a value's text; empty for None."""
+    """Return a value's text as a notebook would show it where it shows no HTML; empty for None."""
     if value is None:
         return ""
+    if (bundle := getattr(value, "_repr_mimebundle_", None)) is not None:
+        data = bundle()
+        data = data[0] if isinstance(data, tuple) else data
+        if "text/plain" in data:
+            return str(data["text/plain"])
     return value if isinstance(value, str) else repr(value)
 
 

@@ -49,6 +49,11 @@ _FOCUS_SECONDS = 2.0
 
 _STATIC = Path(__file__).parent / "static"
 
+# Beside the word, so that the two can be told apart at a glance, and by who sees no colours.
+_SYMBOLS = {"SANDBOX": "▣", "LIVE": "⚠"}
+
+_WRAP = "white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere"
+
 _VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -218,15 +223,16 @@ class Panel:
         work: Callable[[JobContext], Any],
         *,
         code: Action | Callable[[Any], Action | None] | None = None,
-        done: str | Callable[[Any], str] = "",
+        done: str | Callable[[Any], str | tuple[str, str]] = "",
         show: Callable[[Any], str] | None = None,
         quiet: bool = False,
     ) -> Job[Any]:
         """Run an action as this panel's job, and return it. While one runs, a second is ignored; the first is returned.
 
         `name` says what is done ("create role R"); `work(ctx)` does it with one public function; `code` the action as
-        `ramrole_nb.snippets` knows it, or a function of the result; `done` what the status says in the end; `show`
-        renders the result as HTML (default: as a notebook would); `quiet`: the status says enough, show no result.
+        `ramrole_nb.snippets` knows it, or a function of the result; `done` what the status says in the end, or a function
+        of the result that returns it, with the status line's kind where that is not "done" (a batch in which some failed);
+        `show` renders the result as HTML (default: as a notebook would); `quiet`: the status says enough, show no result.
         """
         if self._job is not None and self._job.state == "running":
             return self._job
@@ -239,6 +245,7 @@ class Panel:
         self.model.result = None
         self.model.busy = True
         self._outcome.value = ""
+        self._forget_code()
         self._say(f"{name} …", "working")
         self._enable(False)
         self._quiet = quiet
@@ -258,7 +265,7 @@ class Panel:
         self,
         job: Job[Any],
         code: Action | Callable[[Any], Action | None] | None,
-        done: str | Callable[[Any], str],
+        done: str | Callable[[Any], str | tuple[str, str]],
         show: Callable[[Any], str] | None,
     ) -> None:
         if self._closed or job is not self._job:
@@ -276,7 +283,8 @@ class Panel:
             if not quiet_result:
                 self._outcome.value = show(result) if show is not None else html_of(result)
             said = done(result) if callable(done) else done
-            self._say(said or f"{job.name}: done", "done")
+            words, kind = said if isinstance(said, tuple) else (said, "done")
+            self._say(words or f"{job.name}: done", kind)
             action = code(result) if callable(code) else code
             if action is not None:
                 self.show_code(action)
@@ -333,7 +341,9 @@ class Panel:
     def _ask_here(self, text: str, ctx: JobContext) -> bool:
         """Show a plan in the panel and wait for the answer; cancelling the job is a no."""
         self._answered.clear()
-        self._question.value = f'<div role="alertdialog" aria-label="confirm"><pre>{escape(text)}</pre></div>'
+        self._question.value = (
+            f'<div role="alertdialog" aria-label="confirm"><pre style="{_WRAP}">{escape(text)}</pre></div>'
+        )
         self._ask.layout.display = ""
         self._say("waiting for your answer: go ahead?", "info")
         try:
@@ -389,7 +399,7 @@ class Panel:
         where, _, rest = self.cloud.label.partition(" ")
         self._banner.value = (
             f'<div class="rr-panel-head"><strong class="rr-panel-title">{escape(self.TITLE)}</strong> '
-            f'<span class="rr-where"><strong>{escape(where)}</strong> {escape(rest)}</span></div>'
+            f'<span class="rr-where"><strong>{_SYMBOLS.get(where, "")} {escape(where)}</strong> {escape(rest)}</span></div>'
         )
 
     # -- code ------------------------------------------------------------------------------------------------
@@ -404,10 +414,19 @@ class Panel:
             self._code.texts = list(found.values())
         self._code_toggle.layout.display = ""
 
+    def _forget_code(self) -> None:
+        """Take the last action's code away: it must not stand beside another action's end."""
+        with self._code.hold_sync():
+            self._code.titles, self._code.texts = [], []
+        self._code_toggle.layout.display = "none"
+        self._hide_code(hidden=True)
+
     def _toggle_code(self) -> None:
-        hidden = self._code_box.layout.display == "none"
-        self._code_box.layout.display = "" if hidden else "none"
-        self._code_toggle.description = "Hide code" if hidden else "Show code"
+        self._hide_code(hidden=self._code_box.layout.display != "none")
+
+    def _hide_code(self, *, hidden: bool) -> None:
+        self._code_box.layout.display = "none" if hidden else ""
+        self._code_toggle.description = "Show code" if hidden else "Hide code"
 
     @property
     def code(self) -> dict[str, str]:

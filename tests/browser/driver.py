@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from tests.browser.conftest import Lab
 
-__all__ = ["NotebookPage", "open_notebook"]
+__all__ = ["Bench", "NotebookPage", "open_bench", "open_notebook", "press"]
 
 # What a front end says in the console and is not ours: it asks for these without needing them.
 _NOT_OURS = ("favicon", "404", "Failed to load resource")
@@ -136,3 +137,72 @@ class NotebookPage:
                 self.page.wait_for_timeout(250)
                 self.page.screenshot(path=folder / f"{name}-{top // 850}.png")
                 top += 850
+
+
+class Bench:
+    """A notebook of the test's own: its first cell runs code of the test in the kernel, the others show something."""
+
+    def __init__(self, opened: NotebookPage, sources: Sequence[str]) -> None:
+        self.opened, self.page, self.sources = opened, opened.page, list(sources)
+        self._count = 0
+
+    def run(self, code: str) -> str:
+        """Run code in the kernel; return what it printed."""
+        self._count += 1
+        cell = self.opened.cell(0)
+        cell.locator(".cm-content").click()
+        self.page.keyboard.press("Control+a")
+        self.page.keyboard.insert_text(f"{code}\nprint('ran', {self._count})")
+        self.page.keyboard.press("Control+Enter")
+        output = cell.locator(".jp-OutputArea-output")
+        output.filter(has_text=re.compile(rf"ran {self._count}\s*$")).first.wait_for(timeout=60_000)
+        return output.first.inner_text().rsplit("ran", 1)[0].strip()
+
+    def ask(self, expression: str) -> Any:
+        """Return the value of an expression in the kernel (JSON)."""
+        return json.loads(self.run(f"import json; print(json.dumps({expression}))"))
+
+    def area(self, number: int) -> Locator:
+        """Return the output area of the `number`-th source (from 0)."""
+        return self.opened.cell(number + 1).locator(".jp-Cell-outputArea")
+
+
+def open_bench(browser: Browser, lab: Lab, name: str, sources: Sequence[str], *, width: int = 1400) -> Bench:
+    """Write a notebook of these cells into the Lab's folder, open it, run each, and return it."""
+    import nbformat
+
+    cells = [nbformat.v4.new_code_cell(source) for source in ("print('ran', 0)", *sources)]  # type: ignore[no-untyped-call]
+    book = nbformat.v4.new_notebook(cells=cells)  # type: ignore[no-untyped-call]
+    book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(book, str(lab.folder / f"{name}.ipynb"))  # type: ignore[no-untyped-call]
+    opened = open_notebook(browser, lab, f"{name}.ipynb", width=width, height=2600)
+    opened.page.keyboard.press("Control+b")  # the file browser away: the panels get the room
+    for number in range(len(sources) + 1):
+        opened.run(number)
+    return Bench(opened, sources)
+
+
+_SETTLED = (
+    """area => [...area.querySelectorAll('.rr-status-line')].every(line => line.dataset.kind !== 'working')"""
+)
+
+
+def press(area: Locator, name: str) -> str:
+    """Click a panel's button and wait until the panel is done; return what its status lines say."""
+    page = area.page
+    button = area.get_by_role("button", name=name, exact=True).first
+    button.scroll_into_view_if_needed()
+    for _ in range(100):  # a reading may still be running
+        if button.is_enabled():
+            break
+        page.wait_for_timeout(100)
+    button.click()
+    quiet = 0
+    for _ in range(600):
+        page.wait_for_timeout(100)
+        quiet = quiet + 1 if area.evaluate(_SETTLED) else 0
+        if quiet >= 3:
+            break
+    else:
+        raise AssertionError(f"{name!r} does not end")
+    return "\n".join(area.get_by_role("status").all_inner_texts())

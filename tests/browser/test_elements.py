@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import nbformat
 import pytest
 
+from tests.browser.looking import contrast
 from tests.browser.test_lab import choose_theme, outside
 
 if TYPE_CHECKING:
@@ -475,37 +476,6 @@ def test_tabs_follow_the_arrow_keys(shown: Shown) -> None:
 
 
 # Every visible piece of text, and the native controls' own, against what is painted behind it.
-CONTRAST = """areas => {
-    const canvas = document.createElement('canvas');
-    canvas.width = canvas.height = 1;
-    const pen = canvas.getContext('2d', { willReadFrequently: true });
-    const read = colour => {
-        pen.clearRect(0, 0, 1, 1); pen.fillStyle = colour; pen.fillRect(0, 0, 1, 1);
-        const [r, g, b, a] = pen.getImageData(0, 0, 1, 1).data; return [r, g, b, a / 255];
-    };
-    const over = (top, below) => [0, 1, 2].map(i => top[i] * top[3] + below[i] * (1 - top[3])).concat(1);
-    const behind = node => {
-        const layers = [];
-        for (let at = node; at; at = at.parentElement) layers.push(read(getComputedStyle(at).backgroundColor));
-        return layers.reverse().reduce((below, top) => over(top, below), [255, 255, 255, 1]);
-    };
-    const light = ([r, g, b]) => [r, g, b].map(v => v / 255)
-        .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
-        .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-    const poor = [], seen = [];
-    for (const node of areas.flatMap(area => [...area.querySelectorAll('.rr-element *')])) {
-        const texts = [...node.childNodes].filter(n => n.nodeType === 3 && n.textContent.trim());
-        if (!(texts.length || node.matches('.rr-input')) || !node.checkVisibility()) continue;
-        const back = behind(node), front = over(read(getComputedStyle(node).color), back);
-        const [a, b] = [light(front), light(back)].sort((x, y) => y - x);
-        const ratio = (a + 0.05) / (b + 0.05);
-        seen.push(ratio);
-        if (ratio < 4.5) poor.push(`${ratio.toFixed(2)} ${node.outerHTML.slice(0, 120)}`);
-    }
-    return { poor, count: seen.length, least: Math.min(...seen) };
-}"""
-
-
 @pytest.mark.parametrize("theme", THEMES)
 def test_in_both_themes_wide_and_narrow(shown: Shown, theme: str, artefacts: Path) -> None:
     from axe_playwright_python.sync_playwright import Axe
@@ -524,7 +494,7 @@ def test_in_both_themes_wide_and_narrow(shown: Shown, theme: str, artefacts: Pat
             page.set_viewport_size({"width": width, "height": 2600})
             page.wait_for_timeout(500)
             shown.area.screenshot(path=artefacts / f"elements-{name}-{width}.png")
-            found = shown.area.evaluate_all(CONTRAST)
+            found = contrast(shown.area)
             assert found["count"] > 200
             assert found["poor"] == []
             wide = shown.area.evaluate_all(
@@ -589,7 +559,7 @@ def test_notebook_7_and_voila_show_them_too(browser: Browser, lab: Lab, where: s
         page.keyboard.press("d")
         page.keyboard.press("d")
         page.wait_for_timeout(300)
-        found = panel.evaluate_all(CONTRAST)
+        found = contrast(panel)
         assert found["poor"] == []
         assert found["count"] > 80
         if "dark" in where:

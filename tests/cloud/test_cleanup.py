@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 import ramrole_nb as rr
+from ramrole_nb.connect import _asker
 from ramrole_nb.ledger import Ledger
 from ramrole_nb.sandbox import Sandbox, process
 from ramrole_nb.sandbox.client import read_runtime
@@ -153,6 +154,110 @@ def test_a_refused_call_leaves_nothing_to_clean_up(cloud: Cloud) -> None:
     with pytest.raises(rr.errors.RamroleError):
         cloud.instances["classic-1"].attach(cloud.roles.create("EcsRamRole"))
     assert cloud.created() == ["delete role EcsRamRole"]
+
+
+def test_the_ledger_as_a_table(cloud: Cloud, world: Sandbox) -> None:
+    nothing = cloud.ledger()
+    assert len(nothing) == 0
+    assert "Nothing to clean up" in repr(nothing)
+    assert "Nothing to clean up" in nothing._repr_html_()
+    make_everything(cloud)
+    cloud.context.ledger.intend("role", "Perhaps")
+    account = cloud.identity().account_id
+    for ledger in (
+        Ledger(world.state / "ledger.jsonl", mode="live", account_id="1234567890123456"),
+        Ledger(world.state / "ledger.jsonl", mode="sandbox", account_id=account, world="new-account"),
+    ):
+        for name in ("A", "B")[: 1 + (ledger.mode == "live")]:
+            ledger.done(ledger.intend("role", name))
+    found = cloud.ledger()
+    assert [step.what for step in found] == cloud.created()
+    assert [step.kind for step in found][:2] == ["attachment", "attachment"]
+    assert [step.what for step in found if not step.certain] == ["delete role Perhaps (if it exists)"]
+    assert all(step.since.endswith("Z") and step.why for step in found)
+    assert {step.may for step in found} == {"✓ yes", ""}  # "": an object
+    for shown in (repr(found), found._repr_html_()):
+        assert "may exist" in shown
+        assert "2 things of the live account 1234567890123456 are not touched from here" in shown
+        assert "1 thing of the sandbox&#x27;s world" in shown or "1 thing of the sandbox's world" in shown
+
+
+def test_the_table_says_beforehand_what_the_caller_may_not_undo(as_user: Callable[..., Cloud]) -> None:
+    operator = as_user("operator")
+    operator.roles.create("EcsRamRole").grant("AliyunOSSReadOnlyAccess")
+    assert [step.may for step in operator.ledger()] == [
+        "✕ missing: ram:DetachPolicyFromRole",
+        "✕ missing: ram:DeleteRole",
+    ]
+
+
+def test_what_failed_keeps_code_request_and_next_step(as_user: Callable[..., Cloud]) -> None:
+    operator = as_user("operator")
+    operator.roles.create("EcsRamRole")
+    report = operator.clean_up()
+    (item,) = report.items
+    assert (item.ok, item.code) == (False, "NoPermission")
+    assert item.request_id
+    assert "ram:DeleteRole" in item.next_step
+    assert report.summary == "0 of 1 undone, 1 left: running it again goes on from there"
+    assert item.request_id in report._repr_html_()
+
+
+def test_cancel_stops_between_two_things_and_the_next_run_goes_on(cloud: Cloud, journal: Journal) -> None:
+    make_everything(cloud)
+    planned = cloud.created()
+    done: list[str] = []
+    journal.mark()
+    report = cloud.clean_up(lambda *told: done.append(told[2]), cancel=lambda: len(done) == 3)
+    assert done == planned[:3]
+    assert report.cancelled
+    assert (report.ok, report.left) == (False, 6)
+    assert [item.told for item in report.items] == ["done"] * 3 + ["not tried: cancelled"] * 6
+    assert len(journal.writes) == 3
+    assert cloud.created() == planned[3:]
+    assert cloud.clean_up().ok
+    nothing_is_left(cloud)
+
+
+def test_who_is_asked_sees_exactly_what_goes_and_a_no_changes_nothing(cloud: Cloud, journal: Journal) -> None:
+    make_everything(cloud)
+    asked: list[list[str]] = []
+    journal.mark()
+
+    def no(plan: Sequence[str]) -> bool:
+        asked.append(list(plan))
+        return False
+
+    with pytest.raises(rr.errors.ChangeNotConfirmed) as caught:
+        cloud.clean_up(confirm=no)
+    assert asked == [cloud.created()]
+    assert list(caught.value.plan) == cloud.created()
+    assert journal.writes == []
+    assert cloud.clean_up(confirm=bool).ok
+    asked.clear()
+    assert cloud.clean_up(confirm=no).ok  # nothing to ask about
+    assert asked == []
+
+
+@pytest.mark.parametrize(("changes", "times"), [("ask", 1), ("yes", 1), ("no", 0)])
+def test_a_live_gate_is_answered_by_who_is_asked_and_only_once(
+    cloud: Cloud, changes: str, times: int
+) -> None:
+    """The session's gate is the live one, `connect`'s own; what it guards is the sandbox."""
+    cloud.roles.create("EcsRamRole")
+    cloud.context.confirm = _asker(changes, "a test")
+    asked: list[list[str]] = []
+
+    def yes(plan: Sequence[str]) -> bool:
+        asked.append(list(plan))
+        return True
+
+    if changes == "no":
+        with pytest.raises(rr.errors.ChangeNotConfirmed):
+            cloud.clean_up(confirm=yes)
+    else:
+        assert cloud.clean_up(confirm=yes).ok
+    assert asked == [["delete role EcsRamRole"]] * times
 
 
 def test_reset_clears_the_ledger(cloud: Cloud) -> None:

@@ -194,7 +194,7 @@ def test_codes_without_a_rule_go_by_their_kind(code: str, status: int, kind: typ
                 "AuthPrincipalDisplayName": "u",
                 "NoPermissionType": "ImplicitDeny",
             },
-            "no policy of u",
+            "no policy of the caller (u",
         ),
         (
             {

@@ -20,6 +20,7 @@ from tests.cloud.conftest import Hands, Journal, session_of
 
 if TYPE_CHECKING:
     from ramrole_nb.cloud.session import Cloud
+    from ramrole_nb.sandbox import Sandbox
 
 WEB = "i-2zesandboxweb1"
 
@@ -352,17 +353,42 @@ def test_cancel_stops_before_the_next_call(cloud: Cloud, hands: Hands, journal: 
     assert len([line for line in cloud.created() if line.startswith("detach")]) == 100
 
 
-def test_a_batch_that_fails_as_a_whole_does_not_stop_the_others(cloud: Cloud, journal: Journal) -> None:
+def test_one_instance_that_makes_the_service_refuse_the_call_does_not_stop_the_others(
+    cloud: Cloud, journal: Journal
+) -> None:
+    """ECS refuses the whole call for one instance in a classic network; so its call is made in halves."""
     role = cloud.roles.create("EcsRamRole")
-    result = cloud.instances.attach(role, ["web-1", "batch-1", "classic-1"])
+    journal.mark()
+    result = cloud.instances.attach(role, ["web-1", "batch-1", "classic-1", "batch-2"])
     assert [(item.instance_id, item.ok) for item in result.items] == [
         (WEB, True),
-        ("i-bp1sandboxbatch1", False),
+        ("i-bp1sandboxbatch1", True),
         ("i-bp1sandboxclassic1", False),
+        ("i-bp1sandboxbatch2", True),
     ]
-    assert {item.code for item in result.failed} == {"InvalidNetworkType.MismatchRamRole"}
+    (failed,) = result.failed
+    assert failed.code == "InvalidNetworkType.MismatchRamRole"
+    assert failed.request_id
+    assert "VPC" in failed.next_step
+    # web-1; the three of the other region; batch-1; classic-1 and batch-2; each of the two.
+    assert journal.writes.count("AttachInstanceRamRole") == 6
+    assert sorted(line for line in cloud.created() if line.startswith("detach")) == sorted(
+        f"detach role EcsRamRole from {i}" for i in (WEB, "i-bp1sandboxbatch1", "i-bp1sandboxbatch2")
+    )
+
+
+def test_a_refusal_that_concerns_all_is_not_asked_for_again_and_again(
+    cloud: Cloud, world: Sandbox, journal: Journal
+) -> None:
+    """Nobody is refused by name here: the call is made once a region, and each instance is told."""
+    role = cloud.roles.create("EcsRamRole")
+    ids = cloud.instances._resolve(["web-1", "web-2", "batch-1"])
+    journal.mark()
+    world.fault("empty-reply")
+    result = cloud.instances.attach(role, ids)
     assert journal.writes.count("AttachInstanceRamRole") == 2
-    assert cloud.created() == [f"detach role EcsRamRole from {WEB}", "delete role EcsRamRole"]
+    assert [item.ok for item in result.items] == [False, False, False]
+    assert all(item.message and item.next_step for item in result.items)
 
 
 def test_an_unknown_id_among_many_changes_nothing(cloud: Cloud, journal: Journal) -> None:
@@ -375,6 +401,32 @@ def test_an_unknown_id_among_many_changes_nothing(cloud: Cloud, journal: Journal
     assert journal.writes == []
 
 
+def test_a_name_that_several_have_is_not_guessed_at(cloud: Cloud, hands: Hands, journal: Journal) -> None:
+    cloud.roles.create("EcsRamRole")
+    hands.on_store(lambda s: s.run("UPDATE instances SET facts=replace(facts, '\"batch-2\"', '\"batch-1\"')"))
+    journal.mark()
+    with pytest.raises(InputError, match="2 instances are called 'batch-1'") as caught:
+        cloud.instances.attach("EcsRamRole", ["web-1", "batch-1"])
+    assert "i-bp1sandboxbatch1, i-bp1sandboxbatch2" in caught.value.next_step
+    assert journal.writes == []
+    assert cloud.instances.attach("EcsRamRole", ["i-bp1sandboxbatch1"]).ok
+
+
+def test_a_result_says_what_to_do_and_folds_what_went_well(cloud: Cloud, hands: Hands) -> None:
+    ids = hands.add_instances(20)
+    cloud.instances.attach(cloud.roles.create("Other"), [ids[7]])
+    result = cloud.instances.attach(cloud.roles.create("EcsRamRole"), ids)
+    html, text = result._repr_html_(), repr(result)
+    assert result.summary == "19 of 20 done, 1 failed"
+    for shown in (html, text):
+        assert "failed ✕" in shown
+        assert "cloud.instances.replace(role, ids)" in shown
+        assert result.failed[0].request_id in shown
+        assert "extra-007" in shown
+    assert html.index("extra-007") < html.index("<details>") < html.index("extra-006")
+    assert "the 19 that went well" in html
+
+
 def test_the_same_instance_twice_is_asked_for_once(cloud: Cloud) -> None:
     result = cloud.instances.attach(
         cloud.roles.create("EcsRamRole"), ["web-1", WEB, cloud.instances["web-1"]]
@@ -383,7 +435,199 @@ def test_the_same_instance_twice_is_asked_for_once(cloud: Cloud) -> None:
     assert result.ok
 
 
+# ---- replace, many at once
+
+
+def _roles(cloud: Cloud, *names: str) -> None:
+    for name in names:
+        cloud.roles.create(name)
+
+
+def test_many_are_given_another_role(cloud: Cloud, hands: Hands, journal: Journal) -> None:
+    ids = hands.add_instances(150)
+    _roles(cloud, "First", "Second", "Third")
+    cloud.instances.attach("First", ids[:120])
+    cloud.instances.attach("Third", ids[120:140])
+    cloud.instances.attach("Second", [ids[149]])
+    told: list[tuple[int, int]] = []
+    journal.mark()
+    result = cloud.instances.replace("Second", ids, progress=lambda done, total: told.append((done, total)))
+    assert result.ok
+    assert [item.instance_id for item in result.items] == ids
+    assert "already" in result.items[149].message
+    assert told == [(100, 149), (149, 149)]
+    # The gap of each is that between two calls: not first all off, and then all on.
+    assert journal.writes == ["DetachInstanceRamRole", "AttachInstanceRamRole"] * 2
+    assert set(cloud.instances.roles([vm for vm in cloud.instances if vm.instance_id in ids]).values()) == {
+        "Second"
+    }
+    assert len([line for line in cloud.created() if line.startswith("detach")]) == 150
+
+
+def test_replacing_many_checks_both_halves_before_the_first(
+    cloud: Cloud, as_user: Callable[..., Cloud], hands: Hands, journal: Journal
+) -> None:
+    _roles(cloud, "First", "Second")
+    cloud.instances.attach("First", ["web-1", "web-2"])
+    every = "ecs:Describe*", "ram:Get*", "ram:List*", "ecs:DetachInstanceRamRole", "ecs:AttachInstanceRamRole"
+    hands.let("operator", ("Allow", every, "*"), ("Allow", "ram:PassRole", "acs:ram:*:*:role/First"))
+    journal.mark()
+    with pytest.raises(PreflightRefused, match="ram:PassRole"):
+        as_user("operator").instances.replace("Second", ["web-1", "web-2"])
+    with pytest.raises(NotFound):
+        cloud.instances.replace("Third", ["web-1", "web-2"])
+    with pytest.raises(InputError, match="Did you mean 'web-2'"):
+        cloud.instances.replace("Second", ["web-1", "wbe-2"])
+    assert journal.writes == []
+    assert cloud.instances["web-1"].role_name == cloud.instances["web-2"].role_name == "First"
+
+
+def _manager(cloud: Cloud, *passes: str) -> Cloud:
+    """A session that may pass only these roles, and cannot know that beforehand (see the test of one above)."""
+    statements = [{"Effect": "Allow", "Action": ["ecs:*", "ram:Get*", "ram:List*"], "Resource": "*"}]
+    statements += [
+        {"Effect": "Allow", "Action": "ram:PassRole", "Resource": f"acs:ram:*:*:role/{name}"}
+        for name in passes
+    ]
+    manager = cloud.roles.create("Manager")
+    manager.grant({"Version": "1", "Statement": statements})
+    return session_of(cloud, cloud.instances["hardened-1"].attach(manager))
+
+
+def test_each_gets_its_own_old_role_back_when_attaching_fails(cloud: Cloud) -> None:
+    _roles(cloud, "First", "Second", "Third")
+    cloud.instances.attach("First", ["web-1", "batch-1"])
+    cloud.instances.attach("Third", ["web-2"])
+    there = _manager(cloud, "First", "Third")
+    result = there.instances.replace("Second", ["web-1", "web-2", "batch-1", "batch-2"])
+    assert [item.ok for item in result.items] == [False] * 4
+    assert {item.code for item in result.items} == {"InvalidUser.PassRoleForbidden"}
+    assert all("ram:PassRole" in item.next_step and item.request_id for item in result.items)
+    said = {item.instance_id: item.message for item in result.items}
+    assert "'First' was put back" in said[WEB]
+    assert "'Third' was put back" in said["i-2zesandboxweb2"]
+    assert "put back" not in said["i-bp1sandboxbatch2"]  # it had none
+    held = {vm.name: role for vm in cloud.instances if (role := vm.role_name)}
+    assert held == {"web-1": "First", "web-2": "Third", "batch-1": "First", "hardened-1": "Manager"}
+
+
+def test_it_is_said_of_each_whose_role_cannot_be_put_back(cloud: Cloud) -> None:
+    _roles(cloud, "First", "Second", "Third")
+    cloud.instances.attach("First", ["web-1"])
+    cloud.instances.attach("Third", ["web-2"])
+    result = _manager(cloud, "Third").instances.replace("Second", ["web-1", "web-2"])
+    assert "Putting 'First' back failed too, so it has no role" in result.items[0].message
+    assert "'Third' was put back" in result.items[1].message
+    assert cloud.instances["web-1"].role_name == ""
+    assert cloud.instances["web-2"].role_name == "Third"
+
+
+def test_a_lost_answer_in_the_middle_of_a_replacement_leaves_nobody_without_a_role(
+    cloud: Cloud, world: Sandbox
+) -> None:
+    """The calls are done and their answers are lost: what is attached is looked up, and it goes on."""
+    _roles(cloud, "First", "Second")
+    cloud.instances.attach("First", ["web-1", "batch-1"])
+    world.fault("empty-reply")
+    result = cloud.instances.replace("Second", ["web-1", "batch-1"])
+    assert result.ok
+    assert all("looked up" in item.message for item in result.items)
+    assert cloud.instances["web-1"].role_name == cloud.instances["batch-1"].role_name == "Second"
+
+
+def test_one_in_a_classic_network_does_not_keep_the_others_from_their_new_role(cloud: Cloud) -> None:
+    _roles(cloud, "First", "Second")
+    cloud.instances.attach("First", ["batch-1", "batch-2"])
+    result = cloud.instances.replace("Second", ["batch-1", "classic-1", "batch-2"])
+    assert [item.ok for item in result.items] == [True, False, True]
+    assert result.failed[0].code == "InvalidNetworkType.MismatchRamRole"
+    assert cloud.instances["batch-1"].role_name == cloud.instances["batch-2"].role_name == "Second"
+
+
+def test_cancelling_a_replacement_stops_between_two_hundreds(
+    cloud: Cloud, hands: Hands, journal: Journal
+) -> None:
+    ids = hands.add_instances(150)
+    _roles(cloud, "First", "Second")
+    cloud.instances.attach("First", ids)
+    seen: list[int] = []
+    journal.mark()
+    result = cloud.instances.replace(
+        "Second", ids, progress=lambda done, _: seen.append(done), cancel=lambda: bool(seen)
+    )
+    assert journal.writes == ["DetachInstanceRamRole", "AttachInstanceRamRole"]
+    assert result.summary == "100 of 150 done, 50 not tried: cancelled"
+    assert sorted(set(cloud.instances.roles(cloud.instances._resolve(ids)).values())) == ["First", "Second"]
+
+
 # ---- hardening
+
+
+def test_hardening_of_many(cloud: Cloud, journal: Journal) -> None:
+    told: list[tuple[int, int]] = []
+    result = cloud.instances.set_hardening(
+        True,
+        ["web-1", "windows-1", "hardened-1", "batch-1"],
+        progress=lambda done, total: told.append((done, total)),
+    )
+    assert [item.ok for item in result.items] == [True, False, True, True]
+    (failed,) = result.failed
+    assert failed.code == "InvalidHttpTokens.NotSupported"
+    assert failed.request_id
+    assert failed.next_step == "leave it at optional"
+    assert "already" in result.items[2].message
+    assert told[-1] == (3, 3)
+    assert journal.writes.count("ModifyInstanceMetadataOptions") == 3
+    modes = {vm.name: vm.http_tokens for vm in cloud.instances}
+    assert [name for name, tokens in modes.items() if tokens == "required"] == [
+        "web-1",
+        "hardened-1",
+        "batch-1",
+    ]
+    assert cloud.instances.set_hardening(False, ["web-1", "hardened-1", "batch-1"]).ok
+    assert {vm.http_tokens for vm in cloud.instances} == {"optional"}
+    journal.mark()
+    assert cloud.instances.set_hardening(False, ["web-1", "batch-1"]).ok
+    assert journal.writes == []
+
+
+def test_hardening_of_many_is_quick_and_can_be_cancelled(
+    cloud: Cloud, hands: Hands, journal: Journal
+) -> None:
+    ids = hands.add_instances(60)
+    assert cloud.instances.set_hardening(True, ids[:20]).ok
+    journal.mark()
+    seen: list[int] = []
+    result = cloud.instances.set_hardening(
+        True, ids, progress=lambda done, _: seen.append(done), cancel=lambda: len(seen) > 2
+    )
+    done = journal.writes.count("ModifyInstanceMetadataOptions")
+    assert 3 <= done < 40
+    assert len(result.not_tried) == 40 - done
+    assert len(result.items) == 60
+    hard = [vm for vm in cloud.instances if vm.http_tokens == "required" and vm.name.startswith("extra")]
+    assert len(hard) == 20 + done
+
+
+def test_hardening_of_many_is_checked_first(
+    as_user: Callable[..., Cloud], cloud: Cloud, journal: Journal
+) -> None:
+    ids = [vm.instance_id for vm in cloud.instances]
+    journal.mark()
+    with pytest.raises(PreflightRefused, match="ecs:ModifyInstanceMetadataOptions"):
+        as_user("viewer").instances.set_hardening(True, ids)
+    with pytest.raises(InputError, match="Did you mean 'web-1'"):
+        cloud.instances.set_hardening(True, ["wbe-1"])
+    assert journal.writes == []
+
+
+def test_hardening_of_many_when_the_service_is_down(cloud: Cloud, world: Sandbox) -> None:
+    vms = cloud.instances._resolve(["web-1", "batch-1"])
+    assert cloud.context.preflight.account_id  # read before, and kept for a moment
+    world.fault("throttling")
+    result = cloud.instances.set_hardening(True, vms)
+    assert {item.code for item in result.items} == {"Throttling.User"}
+    assert all("try again" in item.next_step for item in result.items)
 
 
 def test_hardening_on_and_off(cloud: Cloud) -> None:

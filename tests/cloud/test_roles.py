@@ -316,3 +316,40 @@ def test_a_role_of_a_list_tells_whom_it_trusts(cloud: Cloud) -> None:
     assert listed["ForEcs"].trusts_ecs
     assert not listed["ForOthers"].trusts_ecs
     assert "ECS (ecs.aliyuncs.com)" in repr(listed["ForEcs"])
+
+
+# ---- which of them ECS may assume
+
+
+FOR_FC = {
+    "Version": "1",
+    "Statement": [
+        {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "fc.aliyuncs.com"}}
+    ],
+}
+
+
+def test_the_roles_ecs_may_assume(cloud: Cloud) -> None:
+    for number in range(12):
+        cloud.roles.create(f"Role{number}", trust=FOR_FC if number % 3 == 0 else None)
+    wanted = sorted(f"Role{n}" for n in range(12) if n % 3)
+    assert cloud.roles.for_ecs() == wanted
+    cloud.roles["Role0"].set_trust(rr.policy.trust_for_service("ecs.aliyuncs.com"))
+    cloud.roles["Role1"].set_trust(FOR_FC)  # in the second in which it was last read, perhaps
+    assert cloud.roles.for_ecs() == sorted({*wanted, "Role0"} - {"Role1"})
+
+
+def test_what_is_known_of_roles_is_not_asked_again(
+    cloud: Cloud, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        cloud.roles.create(f"Role{number}")
+    cloud.roles.for_ecs()
+    monkeypatch.setattr("ramrole_nb.cloud.assumable._SETTLED_SECONDS", 0.0)  # rather than wait for it
+    cloud.roles.for_ecs()
+    journal.mark()
+    assert len(cloud.roles.for_ecs()) == 5
+    assert journal.operations == ["ListRoles"]
+    cloud.roles["Role3"].delete()
+    cloud.roles.create("Role3", trust=FOR_FC)  # another role of the same name
+    assert cloud.roles.for_ecs() == ["Role0", "Role1", "Role2", "Role4"]

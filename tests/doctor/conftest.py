@@ -98,7 +98,7 @@ def live_child(
         where = ["-m", "ramrole_nb", "--state", str(sandbox.state), "on", instance, "--namespace", "--"]
         command = [sys.executable, *where, *program]
     else:
-        command = ["unshare", "-rn", *program]
+        command = ["unshare", "-rnm", *program]
     clean = child_environment("", os.environ)
     done = subprocess.run(
         command,

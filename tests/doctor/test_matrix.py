@@ -295,6 +295,40 @@ def test_a_firewall_that_drops_everything(tmp_path: Path, full: bool) -> None:
     assert told["seconds"] < 10
 
 
+_ALL_FULL = (
+    _FULL_BACKLOG
+    + """
+import subprocess, tempfile
+take_addresses("198.18.0.1", "100.100.100.200")
+for port in (80, 443):
+    listener = socket.socket()
+    listener.bind(("198.18.0.1", port))
+    listener.listen(0)
+    kept.append(listener)
+    for _ in range(4):
+        kept.append(socket.socket())
+        kept[-1].setblocking(False)
+        kept[-1].connect_ex(("198.18.0.1", port))
+names = ["ram", "sts.cn-beijing", "ecs.cn-beijing", "oss-cn-beijing", "sandbox-photos.oss-cn-beijing"]
+with tempfile.NamedTemporaryFile("w", suffix=".hosts", delete=False) as hosts:
+    hosts.write("".join(f"198.18.0.1 {name}.aliyuncs.com\\n" for name in names))
+subprocess.run(["mount", "--bind", hosts.name, "/etc/hosts"], check=True)
+"""
+)
+
+
+@pytest.mark.namespace
+@pytest.mark.parametrize("instance", ["i-bp1nosuchinstance", None])
+def test_where_nothing_at_all_answers(tmp_path: Path, instance: str | None) -> None:
+    """The metadata service and every service: queues that are full. The whole run, everything asked, within ten seconds."""
+    fake = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "LTAInobody", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "nobody-may-sign"}
+    told = live_child(None, "", tmp_path, instance, OBJECT, env=fake, before=_ALL_FULL, full=True)
+    true = "metadata-unreachable" if instance else "service-unreachable"
+    check(true, "nothing answers", told)
+    slow = [row for row in told["probes"] if row["ms"] > 1000]
+    assert slow, "somebody answered: this test tests nothing"
+
+
 def test_crcmod_without_its_extension(broken: Broken, tmp_path: Path) -> None:
     import crcmod
 

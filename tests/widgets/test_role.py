@@ -150,6 +150,13 @@ def test_the_code_of_what_was_done_is_there(cloud: Cloud, made: Made) -> None:
     click(panel, "Show code")
     assert panel._code_box.layout.display == ""
     assert button(panel, "Hide code")
+    panel.name.value = "no such name"
+    click(panel, "Grant policy")
+    panel.name.value = "NoSuchRole"
+    click(panel, "Grant policy")
+    assert panel.model.error is not None
+    assert panel.code == {}, "the code of what was done before does not stand beside a failure"
+    assert panel._code_toggle.layout.display == "none"
 
 
 def test_it_shows_no_secret_and_is_never_blank(world: Sandbox, made: Made) -> None:

@@ -171,6 +171,14 @@ class MetadataService:
             }
         )
 
+    def _rotates_at(self, current: sqlite3.Row) -> float:
+        """Return when a new credential is due: as it was issued, or sooner where the knob was turned down since."""
+        session = self._store.one(
+            "SELECT issued FROM sts_sessions WHERE access_key_id=?", current["access_key_id"]
+        )
+        by_knob = session["issued"] + self._knobs.credential_rotation if session else 0.0
+        return min(float(current["rotate_at"]), by_knob)
+
     def _current_session(self, instance_id: str, held: sqlite3.Row, role: sqlite3.Row) -> sqlite3.Row:
         """Return the credential served now: the same one until it is time to rotate."""
         store, now = self._store, time.time()
@@ -179,7 +187,7 @@ class MetadataService:
             current is None
             or current["attachment_id"] != held["attachment_id"]
             or current["role_id"] != role["role_id"]
-            or now >= current["rotate_at"]
+            or now >= self._rotates_at(current)
         ):
             with store.transaction():
                 access_key_id = self._new_session(instance_id, held, role)

@@ -15,6 +15,7 @@ from .encoding import rfc3986
 
 __all__ = [
     "ALGORITHM",
+    "ALWAYS_SIGNED",
     "Authorization",
     "canonical_request",
     "parse_authorization",
@@ -26,7 +27,7 @@ __all__ = [
 ALGORITHM = "OSS4-HMAC-SHA256"
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 
-_ALWAYS_SIGNED = ("content-type", "content-md5")
+ALWAYS_SIGNED = ("content-type", "content-md5")
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,9 @@ def canonical_request(
     """Build the canonical request; `query` holds decoded pairs, `headers` lower-case names."""
     resource = f"/{bucket}/{key}" if bucket else "/"
     pairs = sorted((rfc3986(n), rfc3986(v) if v else "") for n, v in query)
-    extra = sorted(set(additional_headers) - set(_ALWAYS_SIGNED))
+    extra = sorted(set(additional_headers) - set(ALWAYS_SIGNED))
     extra = [name for name in extra if not name.startswith("x-oss-")]
-    signed = sorted(n for n in headers if n.startswith("x-oss-") or n in _ALWAYS_SIGNED or n in extra)
+    signed = sorted(n for n in headers if n.startswith("x-oss-") or n in ALWAYS_SIGNED or n in extra)
     return "\n".join(
         [
             method.upper(),

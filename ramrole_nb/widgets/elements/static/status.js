@@ -12,6 +12,8 @@ const WORDS = {
 const CONTROLS =
   "button, input, select, textarea, summary, a[href], [tabindex], [contenteditable='true']";
 
+const SCROLLING = ".widget-html-content, .widget-html-content div, .widget-html-content pre";
+
 const WATCHED = {
   subtree: true,
   childList: true,
@@ -80,6 +82,11 @@ function keep(panel) {
       set(node, "aria-pressed", String(node.classList.contains("mod-active")));
     }
   }
+  // What is too wide scrolls in a box of its own, and then the box can be reached and scrolled by keyboard.
+  for (const box of panel.querySelectorAll(SCROLLING)) {
+    if (box.scrollWidth > box.clientWidth + 1) set(box, "tabindex", "0");
+    else if (box.getAttribute("tabindex") === "0") box.removeAttribute("tabindex");
+  }
   for (const icon of panel.querySelectorAll("button > i")) set(icon, "aria-hidden", "true");
   for (const group of panel.querySelectorAll(".widget-radio")) nameGroup(group, "radiogroup");
   for (const group of panel.querySelectorAll(".widget-toggle-buttons")) nameGroup(group, "group");
@@ -108,6 +115,7 @@ function render({ model, el }) {
 
   let panel = null;
   const watcher = new MutationObserver(() => panel && keep(panel));
+  const widths = new ResizeObserver(() => panel && keep(panel));
   const nameThePanel = () => {
     const label = model.get("label");
     if (!panel || !label) return;
@@ -120,10 +128,12 @@ function render({ model, el }) {
     const found = el.closest(".rr-panel");
     if (!found || found === panel) return;
     watcher.disconnect();
+    widths.disconnect();
     panel = found;
     nameThePanel();
     keep(panel);
     watcher.observe(panel, WATCHED);
+    widths.observe(panel);
   });
   arrival.observe(el);
 
@@ -133,6 +143,7 @@ function render({ model, el }) {
   return () => {
     arrival.disconnect();
     watcher.disconnect();
+    widths.disconnect();
     model.off("change:text change:kind", show);
     model.off("change:label", nameThePanel);
   };

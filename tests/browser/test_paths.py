@@ -1,0 +1,203 @@
+"""Each notebook by clicking only, and by typing only (running all cells): both leave the same world."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import nbformat
+import pytest
+
+import ramrole_nb
+from tests.browser.driver import NotebookPage, open_notebook, press
+from tests.support.files import ROOT
+from tests.support.snapshot import snapshot
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator
+
+    from tests.browser.conftest import Lab
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+
+NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("0*.ipynb"))
+
+
+def buttons(*names: str) -> Callable[[Locator], None]:
+    """Press these buttons one after the other; none may fail."""
+
+    def act(area: Locator) -> None:
+        for name in names:
+            said = press(area, name)
+            assert "Failed" not in said, f"{name}: {area.inner_text()[-600:]}"
+
+    return act
+
+
+def look(area: Locator) -> None:
+    """Only look."""
+    assert area.inner_text()
+
+
+def exercise(area: Locator) -> None:
+    assert "Failed" not in press(area, "Check")
+    assert "ot attempted" in area.inner_text()
+    press(area, "Hint")
+
+
+def own_policy(area: Locator) -> None:
+    press(area, "Create role")
+    area.get_by_role("button", name="Show a policy of your own, for one bucket").click()
+    area.get_by_role("textbox", name="Prefix").fill("testfolder/")
+    buttons("Write the document", "Grant document")(area)
+
+
+def refused_in_normal_mode(area: Locator) -> None:
+    area.get_by_role("combobox", name="Metadata mode").select_option("normal")
+    assert "Failed" in press(area, "Get credential")
+    assert "security hardening mode only" in area.inner_text()
+
+
+def download(area: Locator) -> None:
+    area.get_by_role("radio", name="example.png").check()
+    area.get_by_role("checkbox", name="Overwrite an existing file").check()
+    buttons("Download")(area)
+
+
+def clean_up(area: Locator) -> None:
+    name = area.get_by_role("button").filter(has_text="Clean up").first
+    name.click()
+    area.get_by_role("button", name="Go ahead").click()
+    area.get_by_role("status").filter(has_text="Done").first.wait_for(timeout=60_000)
+
+
+@dataclass(frozen=True)
+class Clicks:
+    """What to click in the panel cell whose source contains `cell`; the first that fits counts, each is used once."""
+
+    cell: str
+    act: Callable[[Locator], None]
+
+
+PATHS: dict[str, list[Clicks]] = {
+    "00_start_here": [
+        Clicks(
+            "StartPanel",
+            buttons(
+                "1. Create the role",
+                "2. Let it read OSS",
+                "3. Attach it to web-1",
+                "4. Fetch its credential",
+                "5. Download the picture",
+                "6. Clean up",
+            ),
+        )
+    ],
+    "01_create_a_role": [
+        Clicks('RolePanel(cloud, name="EcsRamRole"', buttons("Create role", "Grant policy"))
+    ],
+    "02_attach": [Clicks('role="EcsRamRole", instances=["web-1"]', buttons("Attach role"))],
+    "03_credentials": [
+        Clicks(
+            'instance="web-1"',
+            buttons(
+                "Get credential", "Run all three methods", "Expire now", "Who am I there?", "Show the trap"
+            ),
+        ),
+        Clicks('instance="hardened-1"', refused_in_normal_mode),
+    ],
+    "04_download": [Clicks("ObjectsPanel", download)],
+    "05_switch_identity": [
+        Clicks('RolePanel(cloud, name="OneFolder"', own_policy),
+        Clicks('role="OneFolder"', buttons("Replace role")),
+        Clicks('role="EcsRamRole"', buttons("Replace role")),
+    ],
+    "07_clean_up": [Clicks("CleanUpPanel(cloud)", look), Clicks("CleanUpPanel(cloud)", clean_up)],
+}
+
+
+def cells_of(name: str) -> list[tuple[str, str, list[str]]]:
+    book = nbformat.read(str(ROOT / "notebooks" / f"{name}.ipynb"), as_version=4)  # type: ignore[no-untyped-call]
+    return [(cell.cell_type, cell.source, list(cell.metadata.get("tags", []))) for cell in book.cells]
+
+
+def fresh(lab: Lab, name: str) -> None:
+    """Put the shipped notebook and nothing else of an earlier run into the Lab's folder."""
+    (lab.folder / f"{name}.ipynb").write_bytes((ROOT / "notebooks" / f"{name}.ipynb").read_bytes())
+    for path in lab.folder.glob("*.png"):
+        path.unlink()
+
+
+def by_clicking(opened: NotebookPage, name: str) -> None:
+    left = list(PATHS[name])
+    for number, (kind, source, tags) in enumerate(cells_of(name)):
+        if kind != "code" or "typed" in tags:
+            continue
+        cell = opened.run(number)
+        area = cell.locator(".jp-Cell-outputArea")
+        if "panel" not in tags:
+            continue
+        area.get_by_role("group").first.wait_for(timeout=60_000)
+        if "ExercisePanel" in source:
+            exercise(area)
+        elif (step := next((step for step in left if step.cell in source), None)) is not None:
+            left.remove(step)
+            step.act(area)
+    assert left == [], "every click has its panel"
+
+
+def by_typing(opened: NotebookPage, name: str) -> None:
+    last = max(n for n, (kind, _, _) in enumerate(cells_of(name)) if kind == "code")
+    opened.run_all()
+    cell = opened.cell(last)
+    prompt = cell.locator(".jp-InputPrompt").first
+    for _ in range(600):
+        if any(sign.isdigit() for sign in prompt.inner_text()):
+            return
+        opened.page.wait_for_timeout(100)
+    raise AssertionError(f"the last cell of {name} did not run: {prompt.inner_text()!r}")
+
+
+def errors_shown(lab: Lab, name: str) -> list[Any]:
+    saved = json.loads((lab.folder / f"{name}.ipynb").read_text("utf-8"))
+    outputs = [output for cell in saved["cells"] for output in cell.get("outputs", [])]
+    assert outputs
+    return [output for output in outputs if output["output_type"] == "error"]
+
+
+def test_every_notebook_has_its_clicks() -> None:
+    assert sorted(PATHS) == [name for name in NOTEBOOKS if name in PATHS]
+    assert set(NOTEBOOKS) - set(PATHS) <= {"06_troubleshoot"}
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_clicking_and_typing_leave_the_same_world(
+    browser: Browser, lab: Lab, artefacts: Path, name: str
+) -> None:
+    os.environ["RAMROLE_STATE"] = str(lab.state)
+    left = {}
+    for way, go in (("clicked", by_clicking), ("typed", by_typing)):
+        cloud = ramrole_nb.connect().reset("default")
+        fresh(lab, name)
+        opened = open_notebook(browser, lab, f"{name}.ipynb", height=1400)
+        opened.page.keyboard.press("Control+b")
+        try:
+            go(opened, name)
+            opened.save()
+        except BaseException:
+            opened.page.screenshot(path=artefacts / f"failed-{name}-{way}.png")
+            raise
+        finally:
+            opened.close()
+        assert opened.trouble == []
+        assert errors_shown(lab, name) == []
+        (artefacts / f"{name}-{way}.ipynb").write_bytes((lab.folder / f"{name}.ipynb").read_bytes())
+        left[way] = snapshot(cloud)
+        left[way]["files"] = sorted(path.name for path in lab.folder.glob("*.png"))
+    assert left["clicked"] == left["typed"]
+    if name != "00_start_here" and not name.startswith("07"):
+        assert left["clicked"]["roles"], "something was left to compare"
