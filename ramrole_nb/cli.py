@@ -10,7 +10,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from ._version import __version__
 from .errors import InputError, RamroleError, nearest
@@ -168,6 +168,14 @@ def _build() -> _Parser:
     form = doctor.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object")
     form.add_argument("--markdown", action="store_true", help="for an issue or a chat")
+
+    explain = add(
+        commands, "explain", _explain, "say what an error means; exit code 0: explained, 2: could not tell"
+    )
+    explain.add_argument(
+        "file", nargs="?", default="", metavar="FILE", help="what to read (default: standard input)"
+    )
+    explain.add_argument("--json", action="store_true", help="as one JSON object")
 
     cleanup = add(commands, "cleanup", _cleanup, "undo everything in the ledger, in the right order")
     cleanup.add_argument("--dry-run", action="store_true", help="only say what would be undone")
@@ -535,6 +543,40 @@ def _doctor(options: argparse.Namespace) -> int:
     else:
         print(redact(found.to_markdown() if options.markdown else found.to_text()))
     return found.exit_code
+
+
+# Of a longer text, its beginning and its end are read.
+_MOST_OF_A_TEXT = 1 << 20
+
+
+def _explain(options: argparse.Namespace) -> int:
+    """Explain what was pasted. Whoever asks has an error already, so a known cause is "done" (0) and not "found" (1)."""
+    from .doctor.decode import explain
+
+    _no_program(options)
+    try:
+        if options.file in ("", "-"):
+            if sys.stdin.isatty():
+                print("Paste the error, then end it with Ctrl-D (Windows: Ctrl-Z, Enter).", file=sys.stderr)
+            text = _ends(sys.stdin.buffer)
+        else:
+            with Path(options.file).expanduser().open("rb") as file:
+                text = _ends(file)
+    except OSError as error:
+        raise RamroleError(
+            f"{options.file or 'standard input'} could not be read: {error.strerror or error}.",
+            next_step="ramrole explain FILE, or paste: ramrole explain",
+        ) from None
+    found = explain(text)
+    print(json.dumps(found.to_dict(), ensure_ascii=False) if options.json else found)
+    return 0 if found.known else 2
+
+
+def _ends(stream: BinaryIO) -> bytes:
+    head, tail = stream.read(_MOST_OF_A_TEXT), b""
+    while more := stream.read(_MOST_OF_A_TEXT):
+        tail = (tail + more)[-_MOST_OF_A_TEXT:]
+    return head + tail
 
 
 def _cleanup(options: argparse.Namespace) -> int:

@@ -162,7 +162,7 @@ _LIST = [
     ),
     Cause(
         "crc-slow", "tools",
-        "crcmod runs without its C extension, so checking a download is many times slower than the download.",
+        "The package crcmod runs without its C extension, so checking a download is many times slower than the download.",
         "", "python -m pip install --force-reinstall crcmod", "", f"{_OSS_PY}/issues/76",
     ),
     # -- network: no way to the services -----------------------------------------------------------------------
@@ -222,7 +222,7 @@ _LIST = [
     Cause(
         "metadata-disabled", "metadata",
         "The instance's metadata service is switched off (HttpEndpoint=disabled).",
-        "vm.set_hardening(True)",
+        "",  # set_hardening leaves HttpEndpoint as it is
         "aliyun ecs ModifyInstanceMetadataOptions --RegionId {region} --InstanceId {instance} --HttpEndpoint enabled",
         "ECS console > Instances > the instance > Modify Instance Metadata Options", _OPTIONS,
     ),
@@ -234,12 +234,12 @@ _LIST = [
     Cause(
         "metadata-token-ttl", "metadata",
         "A metadata token is asked for with its validity in a header, 1 to 21600 seconds; it was missing or outside.",
-        "vm.metadata().token(ttl=300)", _CURL_PUT, "", _IMDS,
+        "vm.metadata.token(ttl=300)", _CURL_PUT, "", _IMDS,
     ),
     Cause(
         "metadata-token-method", "metadata",
         "A metadata token is asked for with PUT; another method gets 405.",
-        "vm.metadata().token(ttl=300)", _CURL_PUT, "", "https://github.com/aliyun/credentials-nodejs/issues/111",
+        "vm.metadata.token(ttl=300)", _CURL_PUT, "", "https://github.com/aliyun/credentials-nodejs/issues/111",
     ),
     Cause(
         "metadata-token-refused", "metadata",
@@ -549,7 +549,8 @@ _LIST = [
     Cause(
         "endpoint-wrong-region", "endpoint",
         "The bucket is in another region than the endpoint that was asked.",
-        "cloud.buckets[{bucket}].using(vm)", "", "OSS console > Buckets > the bucket > Overview > Port", _ENDPOINTS,
+        "cloud.buckets[{bucket}].using(vm)", "aliyun oss ls oss://{bucket}/ --endpoint {endpoint}",
+        "OSS console > Buckets > the bucket > Overview > Port", _ENDPOINTS,
     ),
     Cause(
         "public-endpoint-forbidden", "endpoint",

@@ -53,6 +53,11 @@ def _means_instance(e: Evidence) -> bool:
     return bool(e.asked.instance or e.instance_id) or e.here
 
 
+def _wants_role(e: Evidence) -> bool:
+    """Tell whether an instance and its role are meant: live, an object alone may be the session's own affair."""
+    return bool(e.asked.instance or e.asked.role) or not (e.here and e.asked.bucket) and _means_instance(e)
+
+
 def _of(answer: Answer) -> dict[str, str]:
     """Return what a service's refusal says of itself."""
     code = ", ".join(
@@ -71,7 +76,7 @@ def _proxy(e: Evidence) -> Finding | None:
     if not (e.direct and proxies):
         return None
     silent = any(answer is not None and answer.silent for answer in (e.session, e.object))
-    if not (_means_instance(e) or silent):
+    if not (_wants_role(e) or silent):
         return None
     name = next(iter(proxies))
     also = " NO_PROXY does not help: they ignore it." if e.around.no_proxy else ""
@@ -131,7 +136,9 @@ def _metadata_off(e: Evidence) -> Finding | None:
 
 def _metadata_silent(e: Evidence) -> Finding | None:
     answer = e.metadata
-    if answer is None or answer.ok or e.status not in ("", "Running") or e.network == "classic":
+    if answer is None or answer.ok or not _wants_role(e):
+        return None
+    if e.status not in ("", "Running") or e.network == "classic":
         return None
     vendor = e.around.vendor
     seen = {"100.100.100.200": answer.said}
@@ -221,7 +228,7 @@ def _metadata_refuses(e: Evidence) -> Finding | None:
 def _without_role(e: Evidence) -> bool:
     listing_empty = e.listing is not None and e.listing.cause == "no-role-attached"
     unasked = e.listing is None and e.attached == ""
-    return listing_empty or unasked
+    return (listing_empty or unasked) and _wants_role(e)
 
 
 def _role_asked_missing(e: Evidence) -> Finding | None:
@@ -313,7 +320,7 @@ def _role_gone(e: Evidence) -> Finding | None:
 
 
 def _static_key(e: Evidence) -> Finding | None:
-    if not (e.default_chain and e.around.static_key and _means_instance(e)):
+    if not (e.default_chain and e.around.static_key and e.listed):
         return None
     sentence = (
         f"An AccessKey from {e.around.static_key} is used before the instance's role, and nothing says so."

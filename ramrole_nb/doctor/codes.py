@@ -233,6 +233,8 @@ SAID_BY_SERVICES = _compiled(
     (r"must be addressed using the specified endpoint", "endpoint-wrong-region", True),
     (r"must be addressed using OSS third level domain", "bucket-not-in-host", False),
     (r"Please use virtual hosted style to access", "bucket-not-in-host", True),
+    (r"The specified object is not valid", "object-name-invalid", True),
+    (r"The specified bucket is not valid", "bucket-name-invalid", True),
     (r"Your host is invalid\. Please use Open Storage Service", "host-not-oss", False),
     (r"The OSS Access Key Id you provided is disabled", "access-key-disabled", False),
     (r"The OSS Access Key Id you provided does not exist", "access-key-unknown", False),
@@ -261,9 +263,9 @@ SAID_BY_TOOLS = _compiled(
     (r"IMDS credentials is disabled", "no-credentials", True),
     (r"ecsUrl is empty", "no-credentials", True),
     # bytes
-    (r"IncompleteRead\(", "transfer-cut-off", True),
-    (r"(?:InconsistentError|the crc (?:of )?" + _SAID + r"between client and oss|crc64? " + _SAID + r"inconsistent)",
-     "transfer-altered", True),
+    (r"IncompleteRead\b", "transfer-cut-off", True),
+    (r"Inconsistent(?:Error|Exception)\b|crc64\(\d{1,25}\) is not equal", "transfer-altered", True),
+    (r"the crc (?:of )?" + _SAID + r"between client and oss", "transfer-altered", True),
     # Python and the notebook
     (r"signal only works in main thread", "not-main-thread", True),
     (r"SchedulerNotRunningError", "scheduler-stopped", True),

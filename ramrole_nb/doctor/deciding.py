@@ -15,7 +15,7 @@ from typing import Any
 
 from .causes import CAUSES
 from .codes import CODES, DENIALS, EC, OURS, PREFIXES, SAID_BY_SERVICES, SAID_BY_TOOLS, SHARED
-from .reading import Reading
+from .reading import Reading, any_of
 
 __all__ = ["OF_TOKEN", "Found", "decide", "facts_of", "kind_of", "refusal", "service_of"]
 
@@ -57,14 +57,23 @@ _TIMES_OUT = re.compile(
 _REFUSED = re.compile(
     r"Connection refused|ECONNREFUSED|actively refused|Failed to connect|Couldn't connect", re.I
 )
-_UNRESOLVED = re.compile(
-    r"Name or service not known|getaddrinfo|NameResolutionError|no such host|Could not resolve host"
-    r"|Temporary failure in name resolution|ENOTFOUND|UnknownHostException|nodename nor servname",
-    re.I,
+_UNRESOLVED = any_of(
+    "Name or service not known|getaddrinfo|NameResolutionError|no such host|Could not resolve host|ENOTFOUND",
+    "Temporary failure in name resolution|UnknownHostException|nodename nor servname|dial tcp: lookup ",
+    "Unable to resolve host|No address associated",
 )
-_PROXY = re.compile(r"ProxyError|Cannot connect to proxy|407 Proxy|proxyconnect|Proxy Authentication|Received HTTP code \d{3} from proxy", re.I)  # fmt: skip # noqa: E501
-_CERTIFICATE = re.compile(r"CERTIFICATE_VERIFY_FAILED|certificate verify failed|x509: certificate|SSLError|self.signed certificate", re.I)  # fmt: skip # noqa: E501
-_BROKEN = re.compile(r"Connection broken|Connection reset|ECONNRESET|Connection aborted|unexpected EOF|ChunkedEncodingError", re.I)  # fmt: skip # noqa: E501
+_PROXY = any_of(
+    "ProxyError|Cannot connect to proxy|407 Proxy|proxyconnect|Proxy Authentication",
+    r"Received HTTP code \d{3} from proxy",
+)
+_CERTIFICATE = any_of(
+    "CERTIFICATE_VERIFY_FAILED|certificate verify failed|x509: certificate|SSLError",
+    "self.signed certificate",
+)
+_BROKEN = any_of(
+    "Connection broken|Connection reset|ECONNRESET|Connection aborted|unexpected EOF",
+    "ChunkedEncodingError",
+)
 _READ = re.compile(r"Read timed out|ReadTimeout|read: connection timed out", re.I)
 
 
@@ -277,9 +286,9 @@ def facts_of(reading: Reading) -> dict[str, str]:
     region = _REGION.search(endpoint or asked)
     facts["role"] = role
     facts["instance"] = instance
-    facts["bucket"] = reading.get("bucket") or (in_host[1] if in_host else "")
+    facts["bucket"] = reading.get("bucket").rstrip("!.") or (in_host[1] if in_host else "")
     facts["object"] = reading.get("key") if facts["bucket"] else ""
-    facts["asked"] = asked if asked.endswith("aliyuncs.com") else ""
+    facts["endpoint asked"] = asked if asked.endswith("aliyuncs.com") and asked != endpoint else ""
     facts["right endpoint"] = endpoint
     facts["region"] = region[1] if region and (endpoint or asked).endswith("aliyuncs.com") else ""
     facts["missing permission"] = reading.get("denied_action") if not reading.get("AuthAction") else ""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import MetadataError, PartialFailure, PreflightRefused, RamroleError, ServiceError
-from .causes import CAUSES
+from .causes import CAUSES, Cause
 from .codes import OURS
 from .deciding import OF_TOKEN, Found, decide, kind_of, refusal, service_of
 from .explanation import Explanation
@@ -181,7 +181,14 @@ def _explanation(reading: Reading, found: Found, masked: Masker, what: str) -> E
     # A fact that had to be masked is of no use in a command.
     named = {_FOR_TEMPLATES[label]: value for label, value in facts.items()
              if label in _FOR_TEMPLATES and value == found.facts[label]}  # fmt: skip
-    endpoint = found.facts.get("right endpoint") or found.facts.get("asked") or found.facts.get("host") or ""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", named.get("bucket", "")):
+        named.pop("bucket", None)
+    endpoint = (
+        found.facts.get("right endpoint")
+        or found.facts.get("endpoint asked")
+        or found.facts.get("host")
+        or ""
+    )
     if endpoint and masked(endpoint) == endpoint:
         named["endpoint"] = endpoint
     denied = {
@@ -209,9 +216,10 @@ def _explanation(reading: Reading, found: Found, masked: Masker, what: str) -> E
         why = cause.meaning
         if found.cause == "permission-missing" and denied.get("action"):
             why = f"No policy of {denied.get('principal', 'the caller')} allows {denied['action']}."
+        call, command, console = _fix(cause, named, denied, facts)
         return Explanation(
-            known=True, cause=cause.id, why=why, call=_call(cause.id, cause.call(named), denied, facts),
-            command=cause.command(named), console=cause.fix_console, link=cause.link, notes=tuple(notes), **common,
+            known=True, cause=cause.id, why=why, call=call,
+            command=command, console=console, link=cause.link, notes=tuple(notes), **common,
         )  # fmt: skip
     link = ""
     if common["ec"] or (code and reading.alibaba and "*" not in code):
@@ -238,13 +246,28 @@ def _explanation(reading: Reading, found: Found, masked: Masker, what: str) -> E
     )
 
 
-def _call(cause: str, call: str, denied: Mapping[str, str], facts: Mapping[str, str]) -> str:
-    """Return the Python call, sharpened where the refusal says what was wanted."""
+def _fix(
+    cause: Cause, named: Mapping[str, str], denied: Mapping[str, str], facts: Mapping[str, str]
+) -> tuple[str, str, str]:
+    """Return the next step in Python, in the shell and in the console, sharpened where a refusal says what was wanted."""
+    call, command, console = cause.call(named), cause.command(named), cause.fix_console
     action = denied.get("action") or facts.get("missing permission", "")
-    if cause == "permission-missing" and action.startswith("oss:") and facts.get("bucket"):
-        maker = "read_objects" if action in ("oss:GetObject", "oss:ListObjects") else "read_write_objects"
-        return f"cloud.roles[{facts.get('role', 'ROLE')!r}].grant(rr.policy.{maker}({facts['bucket']!r}))"
-    return call
+    if cause.id != "permission-missing":
+        return call, command, console
+    if denied.get("principal type") == "SubUser":
+        # A user's permissions are given by an administrator; ours are the roles'.
+        command = "aliyun ram AttachPolicyToUser --PolicyType Custom --PolicyName POLICY --UserName USER"
+        return "cloud.identity()", command, console.replace("Roles > the role", "Users > the user")
+    if not re.fullmatch(r"[a-z]{2,20}:[A-Za-z*]{2,60}", action):
+        return call, command, console
+    bucket, resource = named.get("bucket", ""), denied.get("resource") or facts.get("on") or "*"
+    if bucket and action in ("oss:GetObject", "oss:ListObjects"):
+        policy = f"rr.policy.read_objects({bucket!r})"
+    elif bucket and action == "oss:PutObject":
+        policy = f"rr.policy.read_write_objects({bucket!r})"
+    else:
+        policy = f"rr.policy.minimal_policy([({action!r}, {resource!r})])"
+    return f"cloud.roles[{named.get('role', 'ROLE')!r}].grant({policy})", command, console
 
 
 def _operation(reading: Reading) -> str:
@@ -259,8 +282,12 @@ def _request_id(reading: Reading) -> str:
     return found[0] if found else ""
 
 
+# Control characters and those that turn the direction of writing: what is shown is what is there.
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")
+
+
 def _short(text: str, longest: int = 300) -> str:
-    flat = " ".join(text[: longest * 2].split())
+    flat = " ".join(_UNSEEN.sub(" ", text[: longest * 2]).split())
     return flat if len(flat) <= longest else flat[: longest - 1] + "…"
 
 

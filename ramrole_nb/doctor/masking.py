@@ -20,7 +20,7 @@ _LABELLED = re.compile(
     r"(?:access[ _-]?key[ _-]?secret|secret[ _-]?access[ _-]?key|secret[ _-]?key|security[ _-]?token|session[ _-]?token"
     r"|(?:oss|acs)-security-token|ecs-metadata-token|signature(?:provided)?|string[ _-]?to[ _-]?sign(?:bytes)?"
     r"|canonicalrequest|passw(?:or)?d|secret|token)[\"'\]]{0,2}[ \t]{0,4}(?:=>|[:=>])[ \t\n]{0,4}"
-    r"(?:string\(\d{1,6}\)[ \t\n]{0,8})?b?"
+    r"(?:string\(\d{1,6}\)[ \t\n]{0,8})?(?:b(?=[\"']))?"
     r"(?:\"([^\"]{6,8000})\"|'([^']{6,8000})'|((?=[^\s\"'<>&,;]{0,40}\d|\S{16})[^\s\"'<>&,;]{6,8000}))",
     re.I,
 )
@@ -36,6 +36,7 @@ _KEY_ID = re.compile(r"\b(?:LTAI|STS\.)[0-9A-Za-z._]{8,80}")
 _RUN = re.compile(r"[0-9A-Za-z+/_=%.-]{20,}")
 _HEX_BYTES = re.compile(r"(?:[0-9A-Fa-f]{2}[ :]){8,}(?:[0-9A-Fa-f]{2})?")
 _LONG_HEX = re.compile(r"(?<![0-9A-Za-z])[0-9A-Fa-f]{32,}(?![0-9A-Za-z])")
+_URL_SAFE = str.maketrans("+/", "-_")
 _MOST = 64  # labelled secrets of one text
 
 
@@ -67,13 +68,14 @@ class Masker:
 
 def _random(run: str) -> bool:
     """Tell whether a run of characters looks like a key or a token, and not like words, a path or a request id."""
-    return any(
-        len(part) >= 20
-        and re.search("[A-Z]", part) is not None
-        and re.search("[a-z]", part) is not None
-        and re.search("[0-9]", part) is not None
-        for part in re.split("[._/-]", run)
-    )
+    for part in re.split("[._/-]", run):
+        upper, lower, digits = (sum(map(kind, part)) for kind in (str.isupper, str.islower, str.isdigit))
+        if len(part) >= 20 and upper and lower and digits:
+            return True
+        # Without a digit: names in CamelCase have a capital in five letters, base64 about one in two.
+        if len(part) >= 32 and upper > 0.3 * len(part) and lower:
+            return True
+    return False
 
 
 def _spellings(secret: str) -> set[str]:
@@ -82,8 +84,8 @@ def _spellings(secret: str) -> set[str]:
     forms |= {json.dumps(secret)[1:-1], html.escape(secret), secret.replace("/", "\\/"), repr(secret)[1:-1]}
     raw = secret.encode("utf-8", "replace")
     for shift in range(3):  # base64 of a longer text that contains it, at each of the three alignments
-        coded = base64.b64encode(b"\0" * shift + raw).decode()
-        forms.add(coded.rstrip("=")[4 if shift else 0 : -1])
-        forms.add(coded.rstrip("="))
+        coded = base64.b64encode(b"\0" * shift + raw).decode().rstrip("=")
+        for form in (coded, coded.translate(_URL_SAFE)):
+            forms |= {form, form[4 if shift else 0 : -1]}
     forms |= {raw.hex(), raw.hex().upper(), raw.hex(" "), raw.hex(" ").upper()}
     return forms

@@ -13,11 +13,17 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-__all__ = ["LONGEST", "Reading", "read"]
+__all__ = ["LONGEST", "Reading", "any_of", "read"]
+
+
+def any_of(*patterns: str) -> re.Pattern[str]:
+    """Return the pattern that finds any of these, in whatever case."""
+    return re.compile("|".join(patterns), re.I)
+
 
 # What is read of a text: a long log has its error at one of its ends.
-LONGEST = 120_000
-_TAIL = 40_000
+LONGEST = 80_000
+_TAIL = 30_000
 
 _DETAIL = (
     "AuthAction", "AuthResource", "AuthPrincipalType", "AuthPrincipalOwnerId", "AuthPrincipalDisplayName",
@@ -47,18 +53,21 @@ _NAMES: dict[str, tuple[str, ...]] = {
 _CANONICAL = {written: name for name, forms in _NAMES.items() for written in forms}
 
 _LABEL = (
-    r"error[ _]?code|code|error[ _]?message|message|msg|x-oss-request-id|x-acs-request-id|request[ _-]?id"
+    r"error[ _]?code|code|x-oss-request-id|x-acs-request-id|request[ _-]?id"
     r"|http[ _]?status(?:[ _]?code)?|status[ _]?code|http[ _]?code|status|x-oss-ec|ec|host[ _]?id|host"
     r"|bucket[ _]?name|bucket|key|endpoint|request[ _]?time|server[ _]?time|expires|x-acs-action|action"
     r"|ram[ _]?role[ _]?name|role[ _]?name|instance[ _]?id|recommend(?:doc)?|" + "|".join(_DETAIL)
 )
 # name: value, name=value, "name": "value", 'name' => "value", [name]: value, ["name"]=> string(3) "value"
-_KEYED = re.compile(
-    rf"(?<![\w.-])({_LABEL})[\"'\]]{{0,2}}[ \t]{{0,4}}(?:=>|[:=])[ \t\n]{{0,8}}"
-    r"(?:string\(\d{1,6}\)[ \t\n]{0,8})?\[?[ ]?b?"
-    r"(?:\"([^\"\n]{0,3000})\"|'([^'\n]{0,3000})'|([^\s\"'{}\[\]<>][^\n\"'{}\[\]<>]{0,600}))",
-    re.I,
+_BETWEEN = (
+    r"[\"'\]]{0,2}[ \t]{0,4}(?:=>|[:=])[ \t]{0,8}(?:\n[ \t]{0,8}(?=[\"']|string\())?"
+    r"(?:string\(\d{1,6}\)[ \t]{0,8})?\[?[ ]?(?:b(?=[\"']))?(?:\"([^\"\n]{0,3000})\"|'([^'\n]{0,3000})'"
 )
+_KEYED = re.compile(rf"(?<![\w.-])({_LABEL}){_BETWEEN}|([^\s,;\"'(){{}}\[\]<>]{{1,600}}))", re.I)
+_MESSAGE = re.compile(
+    rf"(?<![\w.-])(error[ _]?message|message|msg){_BETWEEN}|([^\s\"'{{}}\[\]<>][^\n{{}}<>]{{0,600}}))", re.I
+)
+_REQUEST_ID_AFTER = re.compile(r", ?Request ?Id[=:]|\[Request ?Id\]| Request ?Id ?:|`$", re.I)
 _ELEMENT = re.compile(r"<([A-Za-z][A-Za-z0-9]{1,40})>([^<>]{0,4000})</")
 _XML_IN_BASE64 = re.compile(r"(?:PD94bWwg|PEVycm9y)[A-Za-z0-9+/\r\n]{20,20000}={0,2}")
 _ESCAPE = re.compile(r"\\u00([2-7][0-9a-fA-F])")
@@ -68,24 +77,21 @@ _WORD_IN_TEXT = re.compile(r"(?<![A-Za-z0-9])[A-Z][A-Za-z]{2,60}(?:\.[A-Z][A-Za-
 _NOTHING = frozenset({"none", "null", "undefined", "nil", "true", "false", "error", "success", "ok"})
 
 # Something of Alibaba Cloud's: without any, a code that other clouds share means nothing.
-_ALIBABA = re.compile(
-    r"aliyun|alibaba|alicloud|AliyunOSS|\boss2\b|x-oss-|x-acs-|oss: service returned error|SDK\.(?:Server|Client)Error"
-    r"|OSSAccessKeyId|\bacs:(?:ram|oss|ecs|sts)\b|<EC>\d{4}-\d{8}|100\.100\.100\.200|ECS metadata service|ecs_?ram_?role"
-    r"|The OSS Access Key|\bTea(?:Exception|Unretryable)|darabonba|ramrole_nb|LTAI[0-9A-Za-z]{8}|\bossutil\b|ECS RAM role",
-    re.I,
-)
 _FIRMLY = re.compile(
     r"aliyuncs\.com|AliyunOSS|aliyun\.com/|alibabacloud\.com|x-oss-|x-acs-|<EC>\d{4}-\d{8}|\bacs:(?:ram|oss|ecs|sts):"
     r"|100\.100\.100\.200|SDK\.ServerError|oss: service returned error|\boss2\.",
     re.I,
 )
-_OTHER_CLOUD = re.compile(
-    r"amazonaws|arn:aws|\bboto|aws-sdk|@aws-sdk|\bAWS\b|x-amz-|myhuaweicloud|huaweicloud|myqcloud|tencentcloud|\bcos\."
-    r"|core\.windows\.net|azure|googleapis|\bgcloud\b|minio|volces|bcebos|169\.254\.169\.254|metadata\.google|Amazon\.|ObsException",
-    re.I,
+_ALIBABA = any_of(
+    r"aliyun|alibaba|alicloud|\boss2\b|SDK\.ClientError|OSSAccessKeyId|The OSS Access Key|ECS metadata service",
+    r"ecs_?ram_?role|ECS RAM role|\bTea(?:Exception|Unretryable)|darabonba|ramrole_nb|LTAI[0-9A-Za-z]{8}",
+    r"\bossutil\b|\bali-oss\b|\bapsara::|because of bucket acl",
 )
-# An OSS request id in an <Error>: 24 upper-case hex digits (S3's have 16, OBS's 32).
-_OSS_REQUEST_ID = re.compile(r"<RequestId>\s{0,4}[0-9A-F]{24}\s{0,4}</RequestId>")
+_OTHER_CLOUD = any_of(
+    r"amazonaws|arn:aws|\bboto|aws-sdk|@aws-sdk|\bAWS\b|x-amz-|Amazon\.|169\.254\.169\.254|metadata\.google",
+    r"huaweicloud|ObsException|myqcloud|tencentcloud|\bcos\.|core\.windows\.net|azure|googleapis|\bgcloud\b",
+    r"minio|volces|bcebos",
+)
 
 
 @dataclass
@@ -130,6 +136,7 @@ def read(given: str | bytes) -> Reading:
     cut = len(raw) > LONGEST
     if cut:
         raw = raw[: LONGEST - _TAIL] + "\n" + raw[-_TAIL:]
+    raw = raw.encode("utf-8", "replace").decode()  # half characters could not be printed
     raw = _COLOURS.sub("", raw).replace("\x00", "").replace("\r\n", "\n")
     first = next((line.strip() for line in raw[:4_000].split("\n") if line.strip()), "")
     text = _plain(raw)
@@ -137,7 +144,9 @@ def read(given: str | bytes) -> Reading:
     _read_fields(reading)
     firmly = bool(_FIRMLY.search(text))
     other = bool(_OTHER_CLOUD.search(text))
-    some = bool(_ALIBABA.search(text) or _OSS_REQUEST_ID.search(text))
+    # S3's request ids have 16 characters, OBS's 32.
+    oss_id = re.fullmatch(r"[0-9A-F]{24}", reading.get("request_id")) is not None
+    some = oss_id or _ALIBABA.search(text) is not None
     reading.alibaba = firmly or (some and not other)
     return reading
 
@@ -152,7 +161,7 @@ def _plain(text: str) -> str:
         if '\\"' in text or "\\n" in text or "\\/" in text or "\\u00" in text:
             text = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
             text = text.replace("\\r", "").replace("\\n", "\n").replace('\\"', '"').replace("\\/", "/")
-        if "&lt;" in text or "&quot;" in text:
+        if "<Code>" not in text and any(mark in text for mark in ("&lt;", "&quot;", "&#")):
             text = html.unescape(text)
     for coded in hidden:
         try:
@@ -169,15 +178,18 @@ def _read_fields(reading: Reading) -> None:
         value = value.strip().strip(",;").strip()
         if not value or (name != "message" and value.lower() in _NOTHING):
             return
+        if name == "status" and not re.match(r"[1-5]\d\d\b", value):
+            return
         if name == "code":
             word = _CODE_WORD.match(value)
             if value.isdigit():
-                name = "status"
-            elif word and (word.end() == len(value) or value[word.end()] in " ,;)]}"):
+                keep("status", value)
+                return
+            if word and (word.end() == len(value) or value[word.end()] in " ,;)]}"):
                 value = word[0]
                 reading.codes.append(value)
             else:
-                return
+                return  # a sentence, not a code
         fields.setdefault(name, value)
 
     for found in _ELEMENT.finditer(text):
@@ -187,7 +199,7 @@ def _read_fields(reading: Reading) -> None:
     for found in re.finditer(r"\bError: ?([A-Z][\w.]{2,80}) (?:code: (\d{3}), )?([^\n]{0,600})", text):
         # Tea's `Error: CODE code: 404, message request id: …` and the older core's `Error:CODE message RequestID: …`
         before_id = re.split(r" ?request ?id: ?", found[3], maxsplit=1, flags=re.I)
-        if found[2] or len(before_id) > 1:
+        if (found[2] or len(before_id) > 1) and re.search(r"[a-z][A-Z]|\.", found[1]):
             keep("code", found[1])
             keep("status", found[2] or "")
             keep("message", before_id[0])
@@ -196,14 +208,13 @@ def _read_fields(reading: Reading) -> None:
         keep("code", answer[1])
         keep("status", answer[2])
         keep("ec", answer[3] or "")
+    for found in _MESSAGE.finditer(text):
+        said = found[2] or found[3] or found[4] or ""
+        if found[4]:
+            said = _REQUEST_ID_AFTER.split(said, maxsplit=1)[0]
+        keep("message", said)
     for found in _KEYED.finditer(text):
-        name = _CANONICAL[re.sub(r"[ _-]", "", found[1].lower())]
-        value = found[2] or found[3] or found[4] or ""
-        if found[4] and name == "message":
-            value = re.split(r", ?Request ?I[dD][=:]|\[Request ?I[dD]\]", value, maxsplit=1)[0]
-        elif found[4]:
-            value = re.split(r"[\s,;)]", value, maxsplit=1)[0]
-        keep(name, value)
+        keep(_CANONICAL[re.sub(r"[ _-]", "", found[1].lower())], found[2] or found[3] or found[4] or "")
     _read_shapes(fields, text)
 
 
