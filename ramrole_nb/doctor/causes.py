@@ -205,7 +205,8 @@ _LIST = [
     Cause(
         "wrong-instance", "metadata",
         "This program runs on another ECS instance than the one that is meant; metadata is that of the machine it runs on.",
-        "cloud.here", "curl -sS -m 3 http://100.100.100.200/latest/meta-data/instance-id", "ECS console > Instances",
+        "cloud.instances[{instance}]", "curl -sS -m 3 http://100.100.100.200/latest/meta-data/instance-id",
+        "ECS console > Instances",
         _IMDS,
     ),
     Cause(

@@ -55,7 +55,7 @@ def _means_instance(e: Evidence) -> bool:
 
 def _wants_role(e: Evidence) -> bool:
     """Tell whether an instance and its role are meant: live, an object alone may be the session's own affair."""
-    return bool(e.asked.instance or e.asked.role) or not (e.here and e.asked.bucket) and _means_instance(e)
+    return bool(e.asked.instance or e.asked.role) or (not (e.here and e.asked.bucket) and _means_instance(e))
 
 
 def _of(answer: Answer) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
@@ -109,17 +110,26 @@ def found(
     """Return a finding of a known cause. `facts` fill in its fixes; `call` and `command` take their place."""
     known = cause(cause_id)
     seen = tuple((what, redact(said)) for what, said in (evidence or {}).items() if said)
-    if call is None and known.fix_call.startswith("rr.diagnose("):
+    facts = facts or {}
+    if call is None:
+        call = known.call(facts)
+    if call.startswith("rr.diagnose("):
         call = ""  # this is the diagnosis
+    if instance := facts.get("instance"):
+        call = _VM.sub(lambda _: f"cloud.instances[{instance!r}]", call)
     return Finding(
         known.id,
         redact(sentence or known.meaning),
         seen,
-        known.call(facts) if call is None else call,
+        call,
         known.command(facts) if command is None else command,
         known.fix_console,
         known.link,
     )
+
+
+# Where a template says `vm`, this case's instance is meant; so a fix can be typed as it stands.
+_VM = re.compile(r"^vm(?=\.)|(?<=using\()vm(?=\))")
 
 
 @dataclass(frozen=True)

@@ -180,7 +180,7 @@ def test_the_fix_mends_it(broken: Broken) -> None:
     other = broken.others.roles.create("OtherRole")
     vm.detach()
     told = broken.look(role="EcsRamRole").findings[0]
-    exec(told.fix_call, {**names, "vm": vm})  # noqa: S102
+    exec(told.fix_call, names)  # noqa: S102
     assert broken.look(role="EcsRamRole").ok
     vm.replace_role(other)
     broken.sandbox.fault("trust-lost")
