@@ -12,11 +12,12 @@ import ipywidgets as widgets
 
 from ..cloud.looks import SIGNATURES
 from ..doctor.diagnose import diagnose, parse_object
+from ..errors import RamroleError
 from ..jobs import Job
 from ..render import html_table
 from .elements import CodeBlock
 from .fields import choice, text_field
-from .panel import Panel, fold, row
+from .panel import Panel, _tree, fold, row
 
 if TYPE_CHECKING:
     from ..cloud.session import Cloud
@@ -124,7 +125,10 @@ class DoctorPanel(Panel):
         return self._picture or _Picture()
 
     def _read(self) -> _Picture:
-        names = tuple(vm.name or vm.instance_id for vm in self.cloud.instances)
+        try:
+            names = tuple(vm.name or vm.instance_id for vm in self.cloud.instances)
+        except RamroleError:  # that is what the diagnosis is for
+            names = self._shown.instances
         changed = any(
             call.ok and not call.check and call.service != "IMDS" and not call.action.startswith(_READS)
             for call in self.cloud.wire.since(self._mark)
@@ -153,7 +157,7 @@ class DoctorPanel(Panel):
         self._results.children = parts
         self._looks.value = "" if found is None else _looks_html(found)
         for widget in old:
-            for part in (*getattr(widget, "children", ()), widget):
+            for part in _tree(widget):
                 part.close()
 
     def _head_html(self, picture: _Picture, found: Diagnosis) -> str:
