@@ -7,6 +7,7 @@ A rule is told everything and answers with a finding or with nothing. `after` na
 from __future__ import annotations
 
 import difflib
+import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -173,7 +174,10 @@ def _token(e: Evidence) -> Finding | None:
     cause = _TOKEN.get(status, "metadata-failed" if status >= 500 else "")
     if not cause:
         return None
-    return found(cause, "", _facts(e), {"PUT /latest/api/token": f"HTTP {status}", "instance": _vm(e)})
+    sentence = ""
+    if status == 403 and e.http_endpoint == "enabled":
+        sentence = f"The metadata service of {_vm(e)} gives no token: a proxy forwards the request (X-Forwarded-For)."
+    return found(cause, sentence, _facts(e), {"PUT /latest/api/token": f"HTTP {status}", "instance": _vm(e)})
 
 
 def _client_without_token(e: Evidence) -> Finding | None:
@@ -430,11 +434,14 @@ def _key_missing(e: Evidence) -> Finding | None:
         sentence = f"There is no object {asked!r}; keys are case-sensitive, and {folded[0]!r} is there."
     else:
         sentence = f"There is no object {asked!r}.{nearest(asked, e.keys)}"
-    near = difflib.get_close_matches(asked, e.keys, n=3, cutoff=0.5)
-    return found(
-        "object-not-found", sentence, {**_facts(e), "key": (folded or near or [asked])[0]},
-        {"near": ", ".join(folded or near), **_of(e.object)},
-    )  # fmt: skip
+    near = folded or difflib.get_close_matches(asked, e.keys, n=3, cutoff=0.5)
+    call = command = None
+    if near:
+        signer = f".using(cloud.instances[{e.instance_id!r}])" if e.instance_id else ""
+        call = f"cloud.buckets[{e.asked.bucket!r}]{signer}.download({near[0]!r})"
+        command = f"aliyun oss cp {shlex.quote(f'oss://{e.asked.bucket}/{near[0]}')} ."
+    seen = {"near": ", ".join(near), **_of(e.object)}
+    return found("object-not-found", sentence, _facts(e), seen, call=call, command=command)
 
 
 def _object_failed(e: Evidence) -> Finding | None:
@@ -533,7 +540,9 @@ def _refused(e: Evidence) -> Finding | None:
         if (wrong := _wrong_form(e, request)) is not None:
             return _form_finding(e, request, wrong, seen)
         sentence = f"No policy of {who} allows {call}."
-        return found("permission-missing", sentence, _facts(e), seen, call=_grant(e), command=None)
+        return found(
+            "permission-missing", sentence, _facts(e), seen, call=_grant(e), command=_grant_by_cli(e)
+        )
     return _candidates(e, call, who, decision, seen, answer)
 
 
@@ -550,6 +559,13 @@ def _grant(e: Evidence) -> str:
     role = _role_in(e) or e.listed
     maker = f"rr.policy.read_objects({e.asked.bucket!r})"
     return f"cloud.roles[{role!r}].grant({maker})" if role else maker
+
+
+def _grant_by_cli(e: Evidence) -> str | None:
+    user = e.principal.partition(":user/")[2]
+    if not user:
+        return None
+    return f"aliyun ram AttachPolicyToUser --PolicyType Custom --PolicyName POLICY --UserName {shlex.quote(user)}"
 
 
 def _wrong_form(e: Evidence, request: Request) -> tuple[str, Statement, int] | None:
@@ -742,14 +758,19 @@ def open_questions(e: Evidence, findings: list[Finding]) -> list[str]:
     """Return what stays open where no cause was found."""
     if findings:
         return []
-    told = [f"{name} (no answer in time)" for name in e.late]
-    looks = {"the metadata service": e.metadata, "the role's listing": e.listing, "its credential": e.credential,
-             "who the credential is": e.identity, "the object": e.object, "this session's key": e.session,
-             "the instance": e.instance}  # fmt: skip
-    told += [
-        f"{name}: {answer.said}" for name, answer in looks.items() if answer is not None and not answer.ok
-    ]
-    return told
+    looks = {
+        "this session's key": e.session,
+        # The caller may not see it in ECS, and all the rest was seen.
+        "the instance": None if e.credential is not None and e.credential.ok else e.instance,
+        # Live, an object alone may be the session's own affair, wherever this runs.
+        "the metadata service": e.metadata if _wants_role(e) else None,
+        "the role's listing": e.listing if _wants_role(e) else None,
+        "its credential": e.credential,
+        "who the credential is": e.identity,
+        "the object": e.object,
+    }
+    late = [f"{name} (no answer in time)" for name in e.late]
+    return late + [f"{name}: {answer.said}" for name, answer in looks.items() if answer and not answer.ok]
 
 
 assert {known.layer for known in CAUSES.values()} <= set(LAYERS)  # noqa: S101 - the tables belong together

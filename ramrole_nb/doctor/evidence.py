@@ -346,9 +346,14 @@ def _instance(look: Look) -> Told:
         vm = Instances(context)[wanted]
     except RamroleError as error:
         answer = answered(error)
-        if isinstance(error, NotFound):
+        if isinstance(error, NotFound) and not error.reason:
             answer = replace(answer, cause="instance-not-found")
-        return "bad", answer.said, {"instance": answer}
+            return "bad", answer.said, {"instance": answer}
+        if isinstance(
+            error, NotFound
+        ):  # it sees none at all, as where it may not look: that says nothing of this one
+            answer = replace(answer, cause="")
+        return "unknown", answer.said, {"instance": answer}
     fields: dict[str, Any] = {
         "vm": vm, "instance": Answer(True), "instance_id": vm.instance_id, "region": vm.region_id, "status": vm.status,
         "network": vm.network_type, "http_tokens": vm.http_tokens, "http_endpoint": vm.http_endpoint,
@@ -535,6 +540,12 @@ class _Theirs:
             for name, getter in zip(_PARTS, read, strict=True)
         ]
         return StaticCredentials(values[0], values[1], values[2] or "").get_credentials()
+
+    async def get_credentials_async(self) -> Any:
+        return self.get_credentials()
+
+    def get_provider_name(self) -> str:
+        return "static_sts"
 
 
 _PARTS = ("access_key_id", "access_key_secret", "security_token")

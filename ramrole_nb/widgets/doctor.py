@@ -149,11 +149,12 @@ class DoctorPanel(Panel):
             parts.append(widgets.HTML(f'<div class="rr-note">{_NOTHING}</div>'))
         else:
             parts.append(widgets.HTML(self._head_html(picture, found)))
-            for finding in found.findings:
-                parts += _card(finding)
+            several = len(found.findings) > 1
+            for number, finding in enumerate(found.findings, 1):
+                parts += _card(finding, f"Cause {number}" if several else "Cause")
             for finding in found.advice:
                 parts += _card(finding, title="Worth mending")
-            parts.append(CodeBlock(title="The same, typed", language="python", code=self._typed))
+            parts.append(CodeBlock(title="The same, typed", code=self._typed))
         self._results.children = parts
         self._looks.value = "" if found is None else _looks_html(found)
         for widget in old:
@@ -185,6 +186,7 @@ class DoctorPanel(Panel):
         return "\n".join([*([_STALE] if shown.stale else []), shown.diagnosis.to_text()])
 
 
+_LINK = "text-decoration:underline"
 _NOTHING = "Nothing was diagnosed yet."
 
 
@@ -205,7 +207,7 @@ def _typed(instance: str, target: str, full: bool, role: str, endpoint: str, sig
 
 def _card(finding: Finding, title: str = "Cause") -> list[widgets.Widget]:
     """Return a finding as widgets: what, the fixes to copy, and where to read more."""
-    facts = html_table(("seen", ""), finding.evidence) if finding.evidence else ""
+    facts = html_table(("fact", "seen"), finding.evidence) if finding.evidence else ""
     where = (
         f'<div class="rr-note">Console: {escape(finding.fix_console)}</div>' if finding.fix_console else ""
     )
@@ -222,9 +224,9 @@ def _card(finding: Finding, title: str = "Cause") -> list[widgets.Widget]:
         )
     ]
     if finding.fix_call:
-        parts.append(CodeBlock(title="Fix in Python", language="python", code=finding.fix_call))
+        parts.append(CodeBlock(title="Fix in Python", code=finding.fix_call))
     if finding.fix_command:
-        parts.append(CodeBlock(title="Fix in the shell", language="shell", code=finding.fix_command))
+        parts.append(CodeBlock(title="Fix in the shell", code=finding.fix_command))
     if where or page:
         parts.append(widgets.HTML(where + page))
     inner = widgets.VBox(parts, layout=widgets.Layout(width="100%"))

@@ -47,6 +47,15 @@ def hardened_with_oss2(b: Broken) -> Diagnosis:
     return b.look(provider=provider)
 
 
+def program_with(make: Callable[[Any], tuple[str, str, str | None]]) -> World:
+    """A program that signs with a key it keeps itself, made of the instance's credential."""
+
+    def broke(b: Broken) -> Diagnosis:
+        return b.look(provider=oss2.credentials.StaticCredentialsProvider(*make(b.vm.metadata.credentials())))
+
+    return broke
+
+
 def hardened_with_an_old_agent(b: Broken) -> Diagnosis:
     b.others.instances["web-2"].attach(b.role).set_hardening(True)
     return b.look("web-2")
@@ -172,6 +181,16 @@ WORLDS: list[tuple[str, str, World]] = [
     ("security-token-invalid", "not recognised", fault("token-invalid")),
     ("credential-stale", "expired at the service", expired_at_the_service),
     ("credential-stale", "another role meanwhile", replaced_by_another_client),
+    ("security-token-missing", "a program that leaves it out",
+     program_with(lambda c: (c.access_key_id, c.access_key_secret, None))),
+    ("security-token-invalid", "a program that cuts it",
+     program_with(lambda c: (c.access_key_id, c.access_key_secret, str.__str__(c.security_token)[:-9]))),
+    ("signature-mismatch", "a program with a wrong secret",
+     program_with(lambda c: (c.access_key_id, "not-the-secret-of-this-key", c.security_token))),
+    ("access-key-unknown", "a program with a key that is not there", 
+     program_with(lambda _: ("LTAInobodys", "secret", None))),
+    ("healthy", "a program with a provider of its own",
+     program_with(lambda c: (c.access_key_id, c.access_key_secret, c.security_token))),
     ("access-key-disabled", "the session's", fault("access-key-disabled")),
     ("clock-skew", "an hour", fault("clock-skew")),
     ("throttled", "OpenAPI", fault("throttling")),
@@ -219,6 +238,13 @@ def test_in_the_world(broken: Broken, true: str, case: str, breaks: World) -> No
 
 
 # ---- the environment, in a child process
+
+
+@pytest.mark.namespace
+def test_the_role_itself_may_see_no_instance(broken: Broken, tmp_path: Path) -> None:
+    """On the instance, with a credential that reads OSS and nothing else: ECS and RAM tell it nothing."""
+    told = _on(broken.sandbox, tmp_path, "web-1", broken.vm.instance_id, OBJECT, full=True)
+    check("healthy", "live, a role that may only read OSS", told)
 
 
 def _on(world: Sandbox, folder: Path, instance: str, *args: Any, **how: Any) -> dict[str, Any]:
