@@ -11,8 +11,10 @@ from ..cloud.instances import BoundInstance
 from ..cloud.looks import SIGNATURES
 from ..errors import InputError, nearest
 from .checks import advice, judge, open_questions
-from .evidence import PROBES, Asked, Look
+from .evidence import Asked
 from .findings import Diagnosis, Probe
+from .looking import Look
+from .probes import PROBES
 
 if TYPE_CHECKING:
     from ..cloud.session import Cloud

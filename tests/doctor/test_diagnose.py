@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import random
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ import ramrole_nb as rr
 from ramrole_nb.doctor.causes import CAUSES, LAYERS
 from ramrole_nb.doctor.checks import judge
 from ramrole_nb.doctor.diagnose import diagnose, parse_object
-from ramrole_nb.doctor.evidence import PROBES
+from ramrole_nb.doctor.probes import PROBES
 from ramrole_nb.errors import InputError
 from ramrole_nb.sandbox import Sandbox
 from tests.doctor.conftest import OBJECT, Broken
@@ -229,6 +231,26 @@ def test_of_a_caller_who_may_read_little_it_says_what_stays_open(broken: Broken)
     broken.sandbox.fault("policy-detached")
     told = broken.look(cloud=rr.connect(broken.sandbox, user="viewer"))
     assert told.findings[0].cause == "permission-missing"
+
+
+def test_what_judges_does_no_input_or_output() -> None:
+    """Rules, findings and evidence are plain values and functions: what was recorded elsewhere can be judged here."""
+    pure = ["checks", "evidence", "findings", "rules", "rules_instance", "rules_object", "rules_tools"]
+    folder = Path(rr.__file__).parent / "doctor"
+    for name in pure:
+        for node in ast.walk(ast.parse((folder / f"{name}.py").read_text("utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            module = node.module or "" if isinstance(node, ast.ImportFrom) else ""
+            for imported in [*names, module]:
+                assert imported.split(".")[0] not in {
+                    "os",
+                    "socket",
+                    "subprocess",
+                    "http",
+                    "threading",
+                    "cloud",
+                    "connect",
+                }
 
 
 # ---- input

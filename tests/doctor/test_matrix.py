@@ -187,7 +187,7 @@ WORLDS: list[tuple[str, str, World]] = [
      program_with(lambda c: (c.access_key_id, c.access_key_secret, str.__str__(c.security_token)[:-9]))),
     ("signature-mismatch", "a program with a wrong secret",
      program_with(lambda c: (c.access_key_id, "not-the-secret-of-this-key", c.security_token))),
-    ("access-key-unknown", "a program with a key that is not there", 
+    ("access-key-unknown", "a program with a key that is not there",
      program_with(lambda _: ("LTAInobodys", "secret", None))),
     ("healthy", "a program with a provider of its own",
      program_with(lambda c: (c.access_key_id, c.access_key_secret, c.security_token))),
@@ -235,6 +235,15 @@ def test_in_the_world(broken: Broken, true: str, case: str, breaks: World) -> No
     assert first_of(told) == true, told.to_text()
     assert len(told.findings) <= 1
     assert told.seconds < 10
+
+
+def test_a_sandbox_that_has_ended(tmp_path: Path) -> None:
+    with Sandbox(state=tmp_path / "state") as ended:
+        cloud = rr.connect(ended)
+        vm = cloud.instances["web-1"]
+    told = rr.diagnose(vm, OBJECT, cloud=cloud)
+    named.append(("sandbox-not-running", first_of(told), "ended", ""))
+    assert first_of(told) == "sandbox-not-running", told.to_text()
 
 
 # ---- the environment, in a child process
