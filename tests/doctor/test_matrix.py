@@ -452,6 +452,9 @@ RECORDED = [
         asked=Asked("i-bp1x"), direct=True, metadata=_SILENT, around=Surroundings(vendor="LENOVO"))),
     ("widgets-out-of-step", "ipywidgets 8.1.9 in VS Code", Evidence(
         around=Surroundings(packages={"ipywidgets": "8.1.9"}, notebook="VS Code"))),
+    ("clock-skew", "a clock by which all has expired", Evidence(
+        asked=Asked("i-bp1x"), credential=Answer(True), seconds_left=-7_200.0, listed="R", role_name="R",
+        session=Answer(False, "refused", "clock-skew", "InvalidTimeStamp.Expired", 400))),
     ("client-too-old", "an old CLI", Evidence(around=Surroundings(cli="3.0.200"))),
 ]  # fmt: skip
 
