@@ -23,9 +23,11 @@ from .connect import connect
 from .redact import redact
 
 if TYPE_CHECKING:
-    from . import policy, snippets, widgets
+    from . import page, policy, snippets, widgets
     from .doctor.decode import explain
     from .doctor.diagnose import diagnose
+    from .done import code
+    from .expected import show_error
     from .jobs import Job
     from .lessons import lesson
     from .sandbox import Sandbox
@@ -34,13 +36,16 @@ __all__ = [
     "Job",
     "Sandbox",
     "__version__",
+    "code",
     "connect",
     "diagnose",
     "errors",
     "explain",
     "lesson",
+    "page",
     "policy",
     "redact",
+    "show_error",
     "snippets",
     "widgets",
 ]
@@ -48,11 +53,13 @@ __all__ = [
 _HOMES = {
     "Job": ".jobs",
     "Sandbox": ".sandbox",
+    "code": ".done",
     "diagnose": ".doctor.diagnose",
     "explain": ".doctor.decode",
     "lesson": ".lessons",
+    "show_error": ".expected",
 }
-_MODULES = ("policy", "snippets", "widgets")
+_MODULES = ("page", "policy", "snippets", "widgets")
 
 
 def __getattr__(name: str) -> Any:
