@@ -112,7 +112,7 @@ _LIST = [
     Cause(
         "package-missing", "tools",
         "A Python package that this needs is not installed in the environment that runs.",
-        "", "python -m pip install ramrole_nb", "", "https://pypi.org/project/oss2/",
+        "", "python -m pip install ramrole_nb", "", _OSS_PY,
     ),
     Cause(
         "sandbox-not-running", "tools", "The local sandbox does not run, so nothing answers on its address.",
@@ -313,7 +313,7 @@ _LIST = [
     ),
     Cause(
         "credential-expired", "credential", _same_as("SecurityTokenExpired"),
-        "vm.credentials(refresh=True)", _CURL_ROLE, "", "https://alibabacloud.com/help/en/oss/support/0002-00000007",
+        "vm.credentials(refresh=True)", "", "", "https://alibabacloud.com/help/en/oss/support/0002-00000007",
     ),
     Cause(
         "url-expired", "credential", "The presigned URL has expired, or the credential that signed it has.",
@@ -339,7 +339,7 @@ _LIST = [
     Cause(
         "security-token-invalid", "credential",
         "The security token is not recognised: cut off, altered, or not a token of this service.",
-        "vm.credentials(refresh=True)", _CURL_ROLE, "", "https://help.aliyun.com/en/oss/user-guide/0002-00000006",
+        "vm.credentials(refresh=True)", "", "", "https://help.aliyun.com/en/oss/user-guide/0002-00000006",
     ),
     Cause(
         "access-key-unknown", "credential", _same_as("InvalidAccessKeyId.NotFound"),

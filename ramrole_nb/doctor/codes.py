@@ -235,6 +235,11 @@ SAID_BY_SERVICES = _compiled(
     (r"Please use virtual hosted style to access", "bucket-not-in-host", True),
     (r"The specified object is not valid", "object-name-invalid", True),
     (r"The specified bucket is not valid", "bucket-name-invalid", True),
+    (r"No Ram role for instance found", "role-not-visible-yet", False),
+    # what the chain says; each of its sources adds its own trouble behind it
+    (r"unable to load credentials from any of the providers in the chain", "no-credentials", True),
+    # oss2's own provider: https://github.com/aliyun/aliyun-oss-python-sdk (oss2/credentials.py)
+    (r"Failed to fetch credentials url, http code:403", "client-without-token", True),
     (r"Your host is invalid\. Please use Open Storage Service", "host-not-oss", False),
     (r"The OSS Access Key Id you provided is disabled", "access-key-disabled", False),
     (r"The OSS Access Key Id you provided does not exist", "access-key-unknown", False),
@@ -258,13 +263,13 @@ SAID_BY_SERVICES = _compiled(
 # Sentences of SDKs, Python and the notebook; they count where no service's code was read.
 SAID_BY_TOOLS = _compiled(
     (r"No cached value was found", "no-credentials", True),
-    (r"unable to load credentials from any of the providers", "no-credentials", True),
     (r"(?:not found|could not find) credentials? in (?:the )?(?:default )?provider chain", "no-credentials", True),
     (r"IMDS credentials is disabled", "no-credentials", True),
     (r"ecsUrl is empty", "no-credentials", True),
     # bytes
     (r"IncompleteRead\b", "transfer-cut-off", True),
-    (r"Inconsistent(?:Error|Exception)\b|crc64\(\d{1,25}\) is not equal", "transfer-altered", True),
+    (r"Inconsistent(?:Error|Exception)\b(?!" + _SAID + r"algorithm)", "transfer-altered", True),
+    (r"crc64\(\d{1,25}\) is not equal", "transfer-altered", True),
     (r"the crc (?:of )?" + _SAID + r"between client and oss", "transfer-altered", True),
     # Python and the notebook
     (r"signal only works in main thread", "not-main-thread", True),

@@ -31,8 +31,8 @@ _DETAIL = {
     "NoPermissionType": "refusal",
 }
 _NO_DIAGNOSIS = (
-    "The encoded diagnostic message is opaque: only RAM opens it (DecodeDiagnosticMessage). Give a session to have it "
-    "opened: rr.explain(error, cloud=cloud)"
+    "The encoded diagnostic message is opaque: only RAM opens it. Give a session to have it opened, "
+    "rr.explain(error, cloud=cloud), or ask by hand: aliyun ram DecodeDiagnosticMessage --EncodedDiagnosticMessage MESSAGE"
 )
 
 
@@ -66,8 +66,11 @@ def explain(x: object, *, cloud: Any = None) -> Explanation:
             found.notes.append(_NO_DIAGNOSIS)
         else:
             _decode_with(cloud, reading, found)
-    if isinstance(x, RamroleError) and not found.cause:
-        found.notes += [f"{label}: {value}" for label, value in x.facts().items() if label != "message"]
+    if isinstance(x, RamroleError):  # its own words name what is meant, and the nearest that there is
+        told = {"what": x.what, **x.facts()}
+        found.notes += [
+            f"{label}: {told[label]}" for label in ("what", "why", "next step") if told.get(label)
+        ]
     return _explanation(reading, found, masked, what or kind_of(reading))
 
 
@@ -102,8 +105,7 @@ def _text_of(error: BaseException) -> str:
         if isinstance(detail, Mapping):
             pieces.append(repr(dict(detail)))
         if isinstance(current, ServiceError):
-            pieces.append(f"HostId: {current.service.lower()}.aliyuncs.com")
-            pieces.append(f"Action: {current.action}")
+            pieces.append(f"&product={current.service} Action: {current.action}")
             pieces.append(f"answer: {current.code} (HTTP {current.status}), EC {current.ec}")
         if isinstance(current, PartialFailure):
             following += [getattr(item, "error", None) for item in current.results]

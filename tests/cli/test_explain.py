@@ -51,7 +51,8 @@ def test_from_a_file_as_json(ramrole: Ramrole, tmp_path: Path) -> None:
     assert done.returncode == 0
     assert (found["known"], found["cause"], found["ec"]) == (True, "object-not-found", "0026-00000001")
     assert found["facts"] == {
-        "bucket": "my-bucket", "object": "a/b.png", "endpoint asked": "oss-cn-hangzhou.aliyuncs.com", "region": "cn-hangzhou",
+        "bucket": "my-bucket", "object": "a/b.png",
+        "endpoint asked": "oss-cn-hangzhou.aliyuncs.com", "region": "cn-hangzhou",
     }  # fmt: skip
 
 

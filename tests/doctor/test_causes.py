@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import shlex
 
 import pytest
@@ -90,6 +91,7 @@ def test_each_call_names_what_there_is(cloud: Cloud) -> None:
             text = ast.unparse(path)
             if text == "rr.diagnose" and not hasattr(rr, "diagnose"):
                 continue
-            eval(text, known)  # noqa: S307 - our own table's
+            with contextlib.suppress(rr.errors.InputError):  # it is there, and says why not here (cloud.here)
+                eval(text, known)  # noqa: S307 - our own table's
             looked += 1
     assert looked > 50

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
+from alibabacloud_credentials.exceptions import CredentialException
 
 import ramrole_nb as rr
 from ramrole_nb import errors
@@ -77,6 +78,7 @@ def test_a_service_error_of_ours(cloud: Cloud) -> None:
         "object-not-found", "NoSuchKey", 404, "0026-00000001",
     )  # fmt: skip
     assert (found.service, found.request_id) == ("OSS", getattr(error, "request_id", None))
+    assert "endpoint asked" not in dict(found.facts)  # the error names none, so none is shown
     assert rr.explain(str(error)).cause == "object-not-found"
 
 
@@ -140,6 +142,16 @@ def test_a_connection_that_was_refused(host: str, cause: str) -> None:
 )  # fmt: skip
 def test_what_the_network_says(text: str, cause: str) -> None:
     assert rr.explain(text).cause == cause
+
+
+def test_a_chain_that_found_nothing() -> None:
+    """The chain's sentence decides, not the trouble of its last source."""
+    error = CredentialException(
+        "unable to load credentials from any of the providers in the chain: ['EnvironmentVariableCredentialsProvider: "
+        "Environment variable accessKeyId cannot be empty', 'EcsRamRoleCredentialsProvider: Failed to get token from ECS "
+        "Metadata Service. HttpCode=404']"
+    )
+    assert rr.explain(error).cause == "no-credentials"
 
 
 def test_the_cause_behind_another_exception() -> None:
@@ -248,3 +260,9 @@ def test_a_user_is_not_told_to_grant_to_a_role(drive: Drive) -> None:
     assert "AttachPolicyToUser" in found.command
     assert "Users > the user" in found.console
     assert ".grant(" not in found.call
+
+
+def test_our_errors_keep_their_own_words(cloud: Cloud) -> None:
+    found = rr.explain(caught(lambda: cloud.buckets["sandbox-fotos"]))
+    assert found.cause == "bucket-not-found"
+    assert any("'sandbox-photos'" in note for note in found.notes)

@@ -336,6 +336,25 @@ def no_token_on_a_hardened_instance(drive: Drive) -> object:
     return _fetch(drive, HARDENED, role="EcsRamRole")
 
 
+def _fetch_with_oss2(drive: Drive, instance: str) -> object:
+    """oss2's own provider takes no proxy: it reads the environment (the fixture `_environment` puts it back)."""
+    for name in ("no_proxy", "NO_PROXY"):
+        os.environ.pop(name, None)
+    os.environ["http_proxy"] = os.environ["HTTP_PROXY"] = drive.proxies[instance]
+    url = "http://100.100.100.200/latest/meta-data/ram/security-credentials/EcsRamRole"
+    return oss2.credentials.EcsRamRoleCredentialsProvider(url, max_retries=1).get_credentials()
+
+
+@recipe("client-without-token")
+def oss2_on_a_hardened_instance(drive: Drive) -> object:
+    return _fetch_with_oss2(drive, HARDENED)
+
+
+@recipe("role-not-served")
+def oss2_without_a_role(drive: Drive) -> object:
+    return _fetch_with_oss2(drive, WEB)
+
+
 # --------------------------------------------------------------------------------------------------------------
 
 
