@@ -58,9 +58,8 @@ def look_at_machine(look: Look) -> Told:
     if around.cli:
         parts.append(f"CLI {around.cli}")
     if around.proxies:
-        parts.append(
-            f"{', '.join(around.proxies)} set" + ("" if seen.direct else " (this session does not use it)")
-        )
+        names = sorted({name.upper() for name in around.proxies})
+        parts.append(f"{', '.join(names)} set" + ("" if seen.direct else " (this session does not use it)"))
     if around.static_key:
         parts.append(
             f"AccessKey from {around.static_key}"

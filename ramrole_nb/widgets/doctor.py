@@ -116,6 +116,9 @@ class DoctorPanel(Panel):
             self._made, self._typed, self._found = time.strftime("%H:%M:%S"), typed, found
             return found
 
+        if not self.model.busy:  # what was found before does not stand above a search that runs
+            self._found = None
+            self._draw(_Picture(self._shown.instances))
         return self.act("diagnose", work, done=_said, quiet=True)
 
     # -- what it shows ---------------------------------------------------------------------------------------
@@ -190,10 +193,10 @@ _LINK = "text-decoration:underline"
 _NOTHING = "Nothing was diagnosed yet."
 
 
-def _said(found: Diagnosis) -> str:
+def _said(found: Diagnosis) -> tuple[str, str]:
     if found.findings:
-        return f"found: {found.verdict}"
-    return found.verdict
+        return f"cause found: {found.verdict}", "info"
+    return found.verdict, "info" if found.could_not_tell else "done"
 
 
 def _typed(instance: str, target: str, full: bool, role: str, endpoint: str, signature: str) -> str:
@@ -212,11 +215,8 @@ def _card(finding: Finding, title: str = "Cause") -> list[widgets.Widget]:
         f'<div class="rr-note">Console: {escape(finding.fix_console)}</div>' if finding.fix_console else ""
     )
     link = escape(finding.link)
-    page = (
-        f'<div class="rr-note"><a href="{link}" target="_blank" rel="noopener">{link}</a></div>'
-        if link
-        else ""
-    )
+    anchor = f'<a href="{link}" target="_blank" rel="noopener" style="{_LINK}">{link}</a>'
+    page = f'<div class="rr-note">{anchor}</div>' if link else ""
     parts: list[widgets.Widget] = [
         widgets.HTML(
             f'<div class="rr-part"><strong>{escape(title)}: {escape(finding.sentence)}</strong></div>'
