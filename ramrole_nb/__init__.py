@@ -25,6 +25,7 @@ from .redact import redact
 if TYPE_CHECKING:
     from . import page, policy, snippets, widgets
     from .doctor.decode import explain
+    from .doctor.diagnose import diagnose
     from .done import code
     from .expected import show_error
     from .jobs import Job
@@ -37,6 +38,7 @@ __all__ = [
     "__version__",
     "code",
     "connect",
+    "diagnose",
     "errors",
     "explain",
     "lesson",
@@ -52,6 +54,7 @@ _HOMES = {
     "Job": ".jobs",
     "Sandbox": ".sandbox",
     "code": ".done",
+    "diagnose": ".doctor.diagnose",
     "explain": ".doctor.decode",
     "lesson": ".lessons",
     "show_error": ".expected",

@@ -152,6 +152,24 @@ def _build() -> _Parser:
     on.add_argument("instance", metavar="INSTANCE", help="id or name")
     on.add_argument("--namespace", action="store_true", help="with the literal addresses and names (Linux)")
 
+    doctor = add(commands, "doctor", _doctor, "say what is wrong on the way from an instance to an object")
+    doctor.add_argument("--instance", default="", metavar="I", help="id or name")
+    doctor.add_argument(
+        "--object", default="", metavar="oss://B/K", help="an object, or a folder with its slash"
+    )
+    doctor.add_argument(
+        "--role", default="", metavar="R", help="the role the program names, or that is to be attached"
+    )
+    doctor.add_argument("--full", action="store_true", help="go on after the first cause")
+    doctor.add_argument("--endpoint", default="", metavar="E", help="the OSS endpoint the program uses")
+    doctor.add_argument(
+        "--signature", default="V4", choices=["V4", "V1"], help="how the program signs (default: V4)"
+    )
+    doctor.add_argument("--python", default="", metavar="P", help="the interpreter the program runs in")
+    form = doctor.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON object")
+    form.add_argument("--markdown", action="store_true", help="for an issue or a chat")
+
     explain = add(
         commands, "explain", _explain, "say what an error means; exit code 0: explained, 2: could not tell"
     )
@@ -505,6 +523,28 @@ def _lab(options: argparse.Namespace) -> int:
         flush=True,
     )
     return lab.run_lab(folder, browser=not options.no_browser, port=options.port, state=state)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from .connect import connect
+    from .doctor.diagnose import diagnose
+
+    _no_program(options)
+    found = diagnose(
+        options.instance or None,
+        options.object or None,
+        cloud=connect(state=_state(options)),
+        full=options.full,
+        role=options.role or None,
+        endpoint=options.endpoint,
+        signature=options.signature,
+        python=options.python,
+    )
+    if options.json:
+        print(redact(json.dumps(found.to_dict(), ensure_ascii=False)))
+    else:
+        print(redact(found.to_markdown() if options.markdown else found.to_text()))
+    return found.exit_code
 
 
 # Of a longer text, its beginning and its end are read.

@@ -47,7 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "snippets": _VALUES | {"policy", "endpoints"},
     "sandbox": (_VALUES - {"render"}) | {"policy", "locks"},  # never what talks to it
     "cloud": _CLOUD,  # never the sandbox
-    "doctor": _DOCTOR,
+    "doctor": _DOCTOR | {"connect"},  # diagnose() opens the default session where none is given
     "lessons": _LESSONS,
     "widgets": _WIDGETS,
     "expected": {"errors", "redact", "render"},

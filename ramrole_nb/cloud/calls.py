@@ -44,15 +44,25 @@ def is_checking() -> bool:
 class Calls:
     """Calls signed with one credential source.
 
-    `provider` has `get_credentials()` (the SDKs' own interface); `caller` names it for people.
+    `provider` has `get_credentials()` (the SDKs' own interface); `caller` names it for people; `timeouts_ms` for
+    connecting and for each answer (None: as every session's).
     """
 
-    def __init__(self, endpoints: Endpoints, region_id: str, provider: Any, wire: Wire, caller: str) -> None:
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        region_id: str,
+        provider: Any,
+        wire: Wire,
+        caller: str,
+        timeouts_ms: tuple[int, int] | None = None,
+    ) -> None:
         self.endpoints = endpoints
         self.region_id = region_id
         self.provider = provider
         self.wire = wire
         self.caller = caller
+        self._more = () if timeouts_ms is None else (timeouts_ms,)
         self._clients: dict[tuple[str, str], tuple[Any, Any]] = {}
         self._lock = threading.Lock()
 
@@ -65,7 +75,7 @@ class Calls:
         with self._lock:
             if key not in self._clients:
                 credential = load("alibabacloud_credentials.client").Client(provider=self.provider)
-                self._clients[key] = make_client(product, self.endpoints, region_id, credential)
+                self._clients[key] = make_client(product, self.endpoints, region_id, credential, *self._more)
             return self._clients[key]
 
     def ram(self, action: str, **params: Any) -> dict[str, Any]:

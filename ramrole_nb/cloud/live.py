@@ -31,6 +31,11 @@ class LiveCredentials:
             return f"the CLI profile {self._profile!r}"
         return f"the default credential chain ({self.provider_name or 'not used yet'})"
 
+    @property
+    def is_default(self) -> bool:
+        """Whether the SDK's default chain is asked, in which a lasting key comes before the instance's role."""
+        return not self._profile
+
     def _chain(self) -> Any:
         with self._lock:
             if self._provider is None:

@@ -70,6 +70,8 @@ class MetadataClient:
 
     `proxy`: the sandbox's proxy of that instance (empty: 100.100.100.200 itself, which only works on the instance);
     `timeout` in seconds for connecting and for each answer (None: 3 and 10); `record` is told every step.
+    The address answers for whichever instance it is asked on. So a client of one instance first reads, once, on which
+    it is, and raises MetadataError on another.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class MetadataClient:
                 self._proxy_user = Secret("Basic " + base64.b64encode(user.encode()).decode())
         self.instance_id = instance_id
         self.timeout = timeout
+        self._own_id: str | None = None  # of the machine this runs on, once it has been asked for
         self._record = record
         self.steps: list[MetadataStep] = []
 
@@ -218,6 +221,28 @@ class MetadataClient:
         self, method: str, path: str, headers: dict[str, str], *, secret_answer: bool = False
     ) -> tuple[int, str]:
         """Send one request and return (status, text). Raises MetadataUnreachable where nothing answers."""
+        if self._proxy is None and self.instance_id:
+            self._check_here()
+        return self._send(method, path, headers, secret_answer=secret_answer)
+
+    def _check_here(self) -> None:
+        if self._own_id is None:
+            ttl = {_TTL_HEADER: "60"}
+            status, token = self._send("PUT", "/latest/api/token", ttl, secret_answer=True)
+            held = {_TOKEN_HEADER: token} if status == 200 else {}
+            status, text = self._send("GET", "/latest/meta-data/instance-id", held)
+            # Where it may not be read (metadata is off, or throttled), the request itself will say so.
+            self._own_id = text.strip() if status == 200 else ""
+        if self._own_id not in ("", self.instance_id):
+            raise MetadataError(
+                f"This program runs on {self._own_id}, not on {self.instance_id}.",
+                reason="the metadata service answers for the instance it is asked on, whichever is meant",
+                next_step=f"run this on {self.instance_id}, or take the instance this runs on: cloud.here",
+            )
+
+    def _send(
+        self, method: str, path: str, headers: dict[str, str], *, secret_answer: bool = False
+    ) -> tuple[int, str]:
         started = time.perf_counter()
         if self._proxy is not None:
             host, port = self._proxy

@@ -91,9 +91,16 @@ def snake(action: str) -> str:
 
 
 def make_client(
-    product: str, endpoints: Endpoints, region_id: str, credential: Any
+    product: str,
+    endpoints: Endpoints,
+    region_id: str,
+    credential: Any,
+    timeouts_ms: tuple[int, int] = (CONNECT_TIMEOUT_MS, READ_TIMEOUT_MS),
 ) -> tuple[Any, ModuleType]:
-    """Return (client, models module) of `Ram`, `Ecs` or `Sts`; `credential` is a credentials client of the SDK."""
+    """Return (client, models module) of `Ram`, `Ecs` or `Sts`; `credential` is a credentials client of the SDK.
+
+    `timeouts_ms`: for connecting and for each answer.
+    """
     models = load("alibabacloud_tea_openapi.models")
     client_module = load(f"{_PACKAGES[product]}.client")
     endpoint = {"Ram": endpoints.ram, "Ecs": endpoints.ecs(region_id), "Sts": endpoints.sts(region_id)}[
@@ -104,8 +111,8 @@ def make_client(
         endpoint=endpoint,
         protocol=endpoints.scheme,
         region_id=region_id,
-        connect_timeout=CONNECT_TIMEOUT_MS,
-        read_timeout=READ_TIMEOUT_MS,
+        connect_timeout=timeouts_ms[0],
+        read_timeout=timeouts_ms[1],
     )
     if endpoints.proxy:
         config.http_proxy = endpoints.proxy

@@ -145,6 +145,17 @@ _LIST = [
         "cloud.buckets[{bucket}].using(vm)", "", "", _HARDENED,
     ),
     Cause(
+        "client-too-old", "tools",
+        "A tool is older than the least version that can use security hardening mode.",
+        "", "python -m pip install --upgrade alibabacloud_credentials", "", _PAGE,
+    ),
+    Cause(
+        "widgets-out-of-step", "tools",
+        "The notebook's front end and the kernel's ipywidgets do not fit, so widgets show nothing.",
+        "", "python -m pip install --upgrade ipywidgets jupyterlab_widgets anywidget", "",
+        "https://github.com/microsoft/vscode-jupyter/issues/17504",
+    ),
+    Cause(
         "widget-lost", "tools",
         "The notebook shows a widget whose kernel has gone: run its cell again.", "", "", "",
         "https://github.com/jupyter-widgets/ipywidgets/issues/1664",
@@ -190,6 +201,13 @@ _LIST = [
         "not-on-ecs", "metadata",
         "This program does not run on an ECS instance; 100.100.100.200 exists there only.",
         "cloud = rr.connect()", "ramrole on INSTANCE -- YOUR PROGRAM", "", _IMDS,
+    ),
+    Cause(
+        "wrong-instance", "metadata",
+        "This program runs on another ECS instance than the one that is meant; metadata is that of the machine it runs on.",
+        "cloud.instances[{instance}]", "curl -sS -m 3 http://100.100.100.200/latest/meta-data/instance-id",
+        "ECS console > Instances",
+        _IMDS,
     ),
     Cause(
         "container-without-metadata", "metadata",
@@ -301,6 +319,11 @@ _LIST = [
         "url-expired", "credential", "The presigned URL has expired, or the credential that signed it has.",
         "vm.credentials(refresh=True)", "", "OSS console > Buckets > the bucket > Objects > View Details > Copy URL",
         f"{_HELP}/oss/developer-reference/include-signatures-in-the-authorization-header",
+    ),
+    Cause(
+        "credential-stale", "credential",
+        "This process still holds an earlier credential; the metadata service serves another one now.",
+        "vm.credentials(refresh=True)", "", "", "https://alibabacloud.com/help/en/oss/support/0002-00000007",
     ),
     Cause(
         "credential-mixed", "credential",
@@ -652,6 +675,12 @@ _LIST = [
         "cloud.roles[{role}].grant({policy})",
         "aliyun ram AttachPolicyToRole --PolicyType Custom --PolicyName {policy} --RoleName {role}", _ROLE_CONSOLE,
         "https://alibabacloud.com/help/en/oss/support/0003-00000001",
+    ),
+    Cause(
+        "resource-form-wrong", "policy",
+        "The policy allows the action on the wrong form of resource: objects are bucket/*, the bucket itself is bucket.",
+        "cloud.roles[{role}].grant(rr.policy.read_objects({bucket}))", "ramrole policy lint FILE", _ROLE_CONSOLE,
+        _OSS_RAM,
     ),
     Cause(
         "bucket-policy", "policy",

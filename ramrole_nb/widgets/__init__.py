@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .cleanup import CleanUpPanel
     from .code import CodePanel
     from .credentials import CredentialsPanel
+    from .doctor import DoctorPanel
     from .instances import InstancesPanel
     from .lesson import ExercisePanel, LessonPanel
     from .objects import ObjectsPanel
@@ -31,6 +32,7 @@ __all__ = [
     "CleanUpPanel",
     "CodePanel",
     "CredentialsPanel",
+    "DoctorPanel",
     "ExercisePanel",
     "InstancesPanel",
     "LessonPanel",
@@ -47,6 +49,7 @@ _HOMES = {
     "CleanUpPanel": ".cleanup",
     "CodePanel": ".code",
     "CredentialsPanel": ".credentials",
+    "DoctorPanel": ".doctor",
     "ExercisePanel": ".lesson",
     "InstancesPanel": ".instances",
     "LessonPanel": ".lesson",

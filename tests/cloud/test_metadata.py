@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -220,6 +222,60 @@ def test_an_instance_that_has_no_metadata(cloud: Cloud, name: str, word: str) ->
     with pytest.raises(MetadataUnreachable, match="does not answer") as caught:
         cloud.instances[name].credentials()
     assert word in caught.value.reason
+
+
+# ---- asked at the address itself, which answers for the machine it is asked on
+
+_LIVE = """
+import json, sys
+import ramrole_nb as rr
+from ramrole_nb.cloud.instance import BoundInstance
+from ramrole_nb.cloud.metadata import MetadataClient
+from ramrole_nb.errors import MetadataError
+context = rr.connect("live", state=sys.argv[1]).context
+told = {}
+for instance_id in sys.argv[2:]:
+    vm = BoundInstance(instance_id, region_id="cn-beijing", context=context)
+    asked = []
+    for ask in (vm.credentials, vm.metadata.role_name, vm.metadata.token):
+        try:
+            ask()
+            asked.append("answered")
+        except MetadataError as error:
+            asked.append(f"{type(error).__name__}: {error}")
+    told[instance_id] = asked
+client = MetadataClient("", instance_id=sys.argv[2])
+client.token(), client.token()
+told["steps"] = [f"{step.method} {step.path}" for step in client.steps]
+print(json.dumps(told))
+"""
+
+
+@pytest.mark.namespace
+def test_on_another_machine_its_own_role_is_not_given_out_as_the_other_ones(
+    cloud: Cloud, world: Sandbox, tmp_path: Path
+) -> None:
+    role = cloud.roles.create("EcsRamRole")
+    here, there = (cloud.instances[name].attach(role) for name in ("web-1", "hardened-1"))
+    where = ["-m", "ramrole_nb", "--state", str(world.state), "on", "web-1", "--namespace", "--"]
+    command = [sys.executable, *where, sys.executable, "-c", _LIVE, str(tmp_path / "live")]
+    done = subprocess.run(
+        [*command, here.instance_id, there.instance_id],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told[here.instance_id] == ["answered"] * 3
+    for said in told[there.instance_id]:
+        assert f"runs on {here.instance_id}, not on {there.instance_id}" in said
+        assert "next step" in said
+    own = ["PUT /latest/api/token", "GET /latest/meta-data/instance-id"]
+    assert told["steps"] == [*own, "PUT /latest/api/token", "PUT /latest/api/token"], (
+        "looked up once a client"
+    )
 
 
 # ---- nothing, or nonsense, at the other end
