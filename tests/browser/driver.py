@@ -22,6 +22,27 @@ _NOT_OURS = ("favicon", "404", "Failed to load resource")
 _OUTER = ".jp-WindowedPanel-outer"
 
 
+def outside(url: str, trouble: list[str]) -> None:
+    """Note a request that leaves the machine."""
+    if not url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:")):
+        trouble.append(f"request: {url}")
+
+
+def choose(page: Page, *path: str) -> None:
+    """Choose from JupyterLab's menu bar."""
+    page.locator(".lm-MenuBar-item", has_text=path[0]).first.click()
+    for item in path[1:]:
+        page.locator(".lm-Menu-item", has_text=item).first.click()
+
+
+def choose_theme(page: Page, name: str) -> None:
+    """Choose "JupyterLab Light" or "JupyterLab Dark"."""
+    light = "false" if "Dark" in name else "true"
+    if page.get_attribute("body", "data-jp-theme-light") != light:
+        choose(page, "Settings", "Theme", name)
+    page.wait_for_selector(f"body[data-jp-theme-light='{light}']", state="attached")
+
+
 def open_notebook(
     browser: Browser, lab: Lab, name: str, *, width: int = 1400, height: int = 1000
 ) -> NotebookPage:
@@ -58,8 +79,7 @@ class NotebookPage:
             self.trouble.append(f"console: {message.text}")
 
     def _asked(self, url: str) -> None:
-        if not url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:")):
-            self.trouble.append(f"request: {url}")
+        outside(url, self.trouble)
 
     def close(self) -> None:
         """Close the page."""
@@ -104,11 +124,18 @@ class NotebookPage:
         self.page.locator(".jp-Notebook .jp-Cell").first.click()
         self.menu("Run", "Run All Cells")
 
+    def wait_for(self, number: int, *, timeout: float = 120.0) -> None:
+        """Wait until a code cell has been run."""
+        prompt = self.cell(number).locator(".jp-InputPrompt").first
+        for _ in range(int(timeout / 0.1)):
+            if re.search(r"\d", prompt.inner_text()):
+                return
+            self.page.wait_for_timeout(100)
+        raise AssertionError(f"cell {number} did not run: {prompt.inner_text()!r}")
+
     def menu(self, *path: str) -> None:
         """Choose from the menu bar."""
-        self.page.locator(".lm-MenuBar-item", has_text=path[0]).first.click()
-        for item in path[1:]:
-            self.page.locator(".lm-Menu-item", has_text=item).first.click()
+        choose(self.page, *path)
 
     def save(self) -> None:
         """Save the notebook."""
@@ -119,10 +146,7 @@ class NotebookPage:
 
     def theme(self, name: str) -> None:
         """Choose "Light" or "Dark" by the menu."""
-        light = "true" if name == "Light" else "false"
-        if self.page.get_attribute("body", "data-jp-theme-light") != light:
-            self.menu("Settings", "Theme", f"JupyterLab {name}")
-        self.page.wait_for_selector(f"body[data-jp-theme-light='{light}']", state="attached")
+        choose_theme(self.page, f"JupyterLab {name}")
 
     def photograph(self, folder: Path, name: str, cells: Sequence[int] = ()) -> None:
         """Write screenshots: of the output of some cells, or (none named) of the whole notebook, page by page."""

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import nbformat
 import pytest
 
+from tests.browser.driver import choose_theme, outside
 from tests.browser.looking import contrast
-from tests.browser.test_lab import choose_theme, outside
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page

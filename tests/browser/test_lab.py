@@ -8,105 +8,46 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.browser.driver import open_notebook
+
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
     from tests.browser.conftest import Lab
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 
-# What a script of the page says in the console and is not ours: JupyterLab asks for these without needing them.
-_NOT_OURS = ("favicon", "404", "Failed to load resource")
-
-
-def open_lab(browser: Browser, lab: Lab, width: int, trouble: list[str]) -> Page:
-    context = browser.new_context(viewport={"width": width, "height": 1000})
-    page = context.new_page()
-    page.on("pageerror", lambda error: trouble.append(f"page error: {error}"))
-
-    def said(message: object) -> None:
-        kind, text = getattr(message, "type", ""), getattr(message, "text", "")
-        if kind == "error" and not any(word in text for word in _NOT_OURS):
-            trouble.append(f"console: {text}")
-
-    page.on("console", said)
-    page.on("request", lambda request: outside(request.url, trouble))
-    page.goto(lab.url)
-    page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
-    # Before the kernel answers, JupyterLab drops what is asked of it.
-    page.locator(".jp-StatusBar-TextItem", has_text="| Idle").first.wait_for(
-        timeout=120_000, state="attached"
-    )
-    return page
-
-
-def outside(url: str, trouble: list[str]) -> None:
-    """Note a request that leaves the machine."""
-    if not url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:")):
-        trouble.append(f"request: {url}")
-
-
-def choose_theme(page: Page, name: str) -> None:
-    dark = "false" if "Dark" in name else "true"
-    if page.get_attribute("body", "data-jp-theme-light") != dark:
-        page.locator(".lm-MenuBar-item", has_text="Settings").click()
-        page.locator(".lm-Menu-item", has_text="Theme").first.click()
-        page.locator(".lm-Menu-item", has_text=name).first.click()
-    page.wait_for_selector(f"body[data-jp-theme-light='{dark}']", state="attached")
-
-
-def run_all(page: Page) -> None:
-    page.locator(
-        ".jp-Notebook .jp-Cell"
-    ).first.click()  # the notebook has the focus, and follows what it runs
-    page.locator(".lm-MenuBar-item", has_text="Run").click()
-    page.locator(".lm-Menu-item", has_text="Run All Cells").first.click()
-    # JupyterLab shows only what is in view: look at the end until it is there.
-    page.wait_for_function(
-        """() => {
-            const panel = document.querySelector('.jp-WindowedPanel-outer');
-            panel.scrollTo(0, panel.scrollHeight);
-            return panel.innerText.includes('delete role EcsRamRole');
-        }""",
-        timeout=150_000,
-        polling=500,
-    )
-
-
-def photograph(page: Page, folder: Path, name: str) -> None:
-    outer = ".jp-WindowedPanel-outer"
-    height = page.evaluate(f"() => document.querySelector('{outer}').scrollHeight")
-    for number, top in enumerate(range(0, height, 850)):
-        page.evaluate(f"() => document.querySelector('{outer}').scrollTo(0, {top})")
-        page.wait_for_timeout(250)
-        page.screenshot(path=folder / f"{name}-{number}.png")
+FIRST = "00_start_here.ipynb"
 
 
 @pytest.mark.parametrize("width", [1400, 700])
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
 def test_the_first_notebook_runs_by_the_menu(
     browser: Browser, lab: Lab, theme: str, width: int, artefacts: Path
 ) -> None:
-    trouble: list[str] = []
-    page = open_lab(browser, lab, width, trouble)
+    opened = open_notebook(browser, lab, FIRST, width=width)
+    page = opened.page
     try:
-        choose_theme(page, theme)
-        try:
-            run_all(page)
-        except Exception:
-            page.screenshot(path=artefacts / f"failed-{width}.png")
-            raise
-        picture = page.locator("img[alt='example.png']")
+        opened.theme(theme)
+        opened.run_all()
+        cells = json.loads((lab.folder / FIRST).read_text("utf-8"))["cells"]
+        code = [number for number, cell in enumerate(cells) if cell["cell_type"] == "code"]
+        opened.wait_for(code[-1])
+        fetched = next(n for n in code if ".download(" in "".join(cells[n]["source"]))
+        picture = opened.cell(fetched).locator("img[alt='example.png']")
         picture.scroll_into_view_if_needed()
         assert picture.evaluate("image => image.naturalWidth") == 960
         assert picture.evaluate("image => image.getBoundingClientRect().right <= window.innerWidth")
-        photograph(page, artefacts, f"lab-{theme.rsplit(maxsplit=1)[-1].lower()}-{width}")
-        page.keyboard.press("Control+s")
-        page.wait_for_timeout(1_000)
+        opened.cell(code[-1]).get_by_text("delete role EcsRamRole").first.wait_for(timeout=10_000)
+        opened.photograph(artefacts, f"lab-{theme.lower()}-{width}")
+        opened.save()
+    except BaseException:
+        page.screenshot(path=artefacts / f"failed-{width}.png")
+        raise
     finally:
-        page.context.close()
-    assert trouble == []
-    saved = json.loads((lab.folder / "00_start_here.ipynb").read_text("utf-8"))
+        opened.close()
+    assert opened.trouble == []
+    saved = json.loads((lab.folder / FIRST).read_text("utf-8"))
     (artefacts / f"saved-{width}.ipynb").write_text(json.dumps(saved), "utf-8")
     outputs = [o for c in saved["cells"] for o in c.get("outputs", [])]
     assert outputs, "the notebook was saved with what it showed"
@@ -114,10 +55,9 @@ def test_the_first_notebook_runs_by_the_menu(
 
 
 def test_nobody_is_asked_about_news(browser: Browser, lab: Lab) -> None:
-    trouble: list[str] = []
-    page = open_lab(browser, lab, 1400, trouble)
-    page.wait_for_timeout(3_000)
-    told = page.locator(".Toastify, .jp-Notification, [class*=toast]").all_inner_texts()
-    page.context.close()
+    opened = open_notebook(browser, lab, FIRST)
+    opened.page.wait_for_timeout(3_000)
+    told = opened.page.locator(".Toastify, .jp-Notification, [class*=toast]").all_inner_texts()
+    opened.close()
     assert not any("news" in text.lower() for text in told)
-    assert trouble == []
+    assert opened.trouble == []

@@ -153,13 +153,7 @@ def by_clicking(opened: NotebookPage, name: str) -> None:
 def by_typing(opened: NotebookPage, name: str) -> None:
     last = max(n for n, (kind, _, _) in enumerate(cells_of(name)) if kind == "code")
     opened.run_all()
-    cell = opened.cell(last)
-    prompt = cell.locator(".jp-InputPrompt").first
-    for _ in range(600):
-        if any(sign.isdigit() for sign in prompt.inner_text()):
-            return
-        opened.page.wait_for_timeout(100)
-    raise AssertionError(f"the last cell of {name} did not run: {prompt.inner_text()!r}")
+    opened.wait_for(last)
 
 
 def errors_shown(lab: Lab, name: str) -> list[Any]:
