@@ -141,6 +141,9 @@ class Sandbox:
         return self.admin.expire()
 
     def journal(self, since: int = 0) -> list[dict[str, Any]]:
-        """Return journal entries after number `since`."""
-        entries: list[dict[str, Any]] = self.admin.journal(since)["entries"]
+        """Return all journal entries after number `since` (the journal holds the last 5,000)."""
+        entries: list[dict[str, Any]] = []
+        while page := self.admin.journal(since)["entries"]:
+            entries += page
+            since = page[-1]["seq"]
         return entries

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ramrole_nb.sandbox import process
-from tests.browser.driver import Bench, open_bench
+from tests.browser.driver import Bench, open_bench, press
 from tests.browser.looking import axe_violations, contrast, nameless
 
 if TYPE_CHECKING:
@@ -152,9 +152,7 @@ def test_a_failure_is_shown_where_it_was_clicked(bench: Bench, lab: Lab, case: C
     admin = process.admin_of(line)
     admin.fault("openapi-500")
     try:
-        area.get_by_role("button", name=button, exact=True).first.click()
-        failed = area.get_by_role("status").filter(has_text="Failed").first
-        failed.wait_for(timeout=30_000)
+        assert "Failed" in press(area, button)
         text = area.inner_text()
     finally:
         admin.fault("openapi-500", on=False)

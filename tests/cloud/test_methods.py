@@ -149,8 +149,8 @@ def test_a_windows_instance_is_no_different(cloud: Cloud) -> None:
 
 
 def test_a_proxy_of_the_environment_sees_nothing(vm: BoundInstance) -> None:
-    """The tests' environment names one in every spelling, and nothing listens there."""
-    assert all(os.environ[name] == "http://127.0.0.1:1" for name in PROXY_VARIABLES)
+    """The tests' environment names one in every spelling; whoever used it would fail, or be heard."""
+    assert all(os.environ[name].startswith("http://127.0.0.1:") for name in PROXY_VARIABLES)
     environment = vm.context.environment("")
     assert not [name for name in environment if name.lower().endswith("_proxy")]
     assert [run.outcome for run in list(methods.fetch_all(vm))[:2]] == ["got a credential"] * 2

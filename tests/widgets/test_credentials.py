@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -362,11 +363,13 @@ def test_fifty_panels_leave_no_thread_and_no_socket(cloud: Cloud) -> None:
         panel.close()
 
     once()
+    gc.collect()
     threads, files = threading.active_count(), open_files()
     for _ in range(50):
         once()
+    gc.collect()  # oss2 keeps its errors, and so their sockets, in cycles
     assert threading.active_count() <= threads + 1
-    assert open_files() <= files + 2
+    assert open_files() <= files + 5, "fifty panels would have left fifty"
 
 
 def test_no_secret_is_shown(cloud: Cloud, world: Sandbox, made: Made) -> None:
