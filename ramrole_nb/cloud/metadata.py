@@ -46,6 +46,10 @@ MAX_TTL = 21_600
 _CONNECT_TIMEOUT, _ANSWER_TIMEOUT = 3.0, 10.0
 
 
+#: The instance this program was found to run on, by asking it: that does not change, and need not be asked again.
+found_here: set[str] = set()
+
+
 @dataclass(frozen=True)
 class MetadataStep:
     """One request to the metadata service, secrets masked. `status` 0: no answer."""
@@ -226,6 +230,8 @@ class MetadataClient:
         return self._send(method, path, headers, secret_answer=secret_answer)
 
     def _check_here(self) -> None:
+        if self.instance_id in found_here:
+            return
         if self._own_id is None:
             ttl = {_TTL_HEADER: "60"}
             status, token = self._send("PUT", "/latest/api/token", ttl, secret_answer=True)
@@ -233,6 +239,8 @@ class MetadataClient:
             status, text = self._send("GET", "/latest/meta-data/instance-id", held)
             # Where it may not be read (metadata is off, or throttled), the request itself will say so.
             self._own_id = text.strip() if status == 200 else ""
+            if self._own_id:
+                found_here.add(self._own_id)
         if self._own_id not in ("", self.instance_id):
             raise MetadataError(
                 f"This program runs on {self._own_id}, not on {self.instance_id}.",

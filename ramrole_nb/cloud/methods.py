@@ -34,7 +34,7 @@ from ..errors import (
 from ..jobs import JobContext
 from ..models import StsCredentials
 from ..redact import redact
-from .metadata import HARDENED, MODES, NORMAL, MetadataClient
+from .metadata import HARDENED, MODES, NORMAL, MetadataClient, found_here
 from .method_run import MaskedCredential, MethodRequest, MethodRun, MethodRuns, same_credential
 from .programs import Ended, run_program
 from .seen import NOBODY_SEES, OURS, RequestsSeen, request_of_call, request_of_step
@@ -70,9 +70,6 @@ _CLI_WITH_TOKEN = (3, 0, 248)
 
 _LONGEST = 30.0  # seconds that a program may take
 _PROFILE = "EcsProfile"
-
-# The instance this program was found to run on: that does not change, and need not be asked again.
-_here: set[str] = set()
 
 # As the page's Python sample, with get_credential() in the place of its three getters.
 _TOOL_CODE = """\
@@ -217,7 +214,7 @@ def why_not_from_here(vm: BoundInstance) -> str:
         proxy = vm.context.endpoints.metadata_proxy(vm.instance_id)
     except InputError as error:
         return f"{error.what.rstrip('.')}: {error.reason}."
-    if proxy or vm.instance_id in _here:
+    if proxy or vm.instance_id in found_here:
         return ""
     client = MetadataClient(timeout=1.0)
     try:
@@ -234,7 +231,7 @@ def why_not_from_here(vm: BoundInstance) -> str:
         return f"The metadata service here refused to say which instance this is: {error.what}"
     if here != vm.instance_id:
         return f"This is the instance {here}; the metadata of {vm.instance_id} is only to be had there."
-    _here.add(here)
+    found_here.add(here)
     return ""
 
 
