@@ -16,8 +16,8 @@
 # A program printed an error. What is wrong: the key, the address, the role, its trust, a policy, the clock? Guessing takes
 # an afternoon. Reading takes a minute.
 #
-# **The one idea here:** *from 403 to the cause*. Read what the service said, word by word; look from the outside in (machine,
-# metadata, role, credential, address, object, policies); change one thing; try again.
+# **The one idea here:** *from 403 to the cause*. Read what the service said, word by word; look from the outside in (the
+# machine, metadata, role, credential, address, object, policies); change one thing; try again.
 #
 # Everything here happens in the **sandbox** on this machine. With `rr.connect("live")` explaining and diagnosing work on
 # your own account, and change nothing there; the gym breaks things, so it is in the sandbox only.
@@ -99,16 +99,16 @@ rr.diagnose("web-1", "oss://sandbox-photos/testfolder/example.png", cloud=cloud)
 # %% [markdown]
 # ## The gym
 #
-# Now you. Each case breaks the sandbox in a way you are not told, and shows what a program really printed. Find the cause and
-# mend it; any way counts. **Hint** helps a little, **Ask the doctor** a lot. These are the cases:
+# Now you. Each case breaks the sandbox in a way you are not told, and shows what a program really printed. Find the cause,
+# and mend it; any way counts. **Hint** helps a little, **Ask the doctor** a lot. These are the cases:
 
 # %%
 gym = rr.gym(cloud)
 gym.cases()
 
 # %% [markdown]
-# In the panel: press **Start**, read what was printed, then **Check**. Press **Show solution** and **Do it for me**, or mend it
-# yourself in **Change in the program**. At the end press **Stop**: the world is put back, and only what the case had changed.
+# In the panel: press **Start**, read what was printed, then **Check**. Press **Show solution** and **Do it for me**, or
+# mend it yourself with **Change it**. At the end press **Stop**: what the case changed is put back, and nothing else.
 # **Surprise me** chooses one that you have not solved.
 
 # %% tags=["panel"]
