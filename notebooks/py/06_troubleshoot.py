@@ -50,7 +50,7 @@ with rr.show_error():
 # The error of another program, from a log or a chat, is explained too: paste it. Keys and tokens in it are masked.
 
 # %%
-rr.explain("oss2.exceptions.NoSuchKey: {'status': 404, 'details': {'Code': 'NoSuchKey', 'EC': '0026-00000001'}}")
+rr.explain("oss2.exceptions.NoSuchKey: {'status': 404, 'details': {'Code': 'NoSuchKey'}}")
 
 # %% [markdown]
 # An explanation knows the text alone. The **doctor** looks at the account as well, and finds the key that was meant. In the
@@ -77,7 +77,7 @@ with rr.show_error():
 # refused. Look at the row of `oss:PutObject`. Nothing is changed by looking.
 
 # %% tags=["panel"]
-rr.widgets.PolicyPanel(cloud, "EcsRamRole", actions=["oss:GetObject", "oss:PutObject"], bucket="sandbox-photos")
+rr.widgets.PolicyPanel(cloud, "EcsRamRole", actions=["oss:PutObject"], bucket="sandbox-photos")
 
 # %% [markdown]
 # The same, typed: each action with the statement that decides.
