@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .jobs import Job
     from .lessons import lesson
     from .sandbox import Sandbox
+    from .training import gym
 
 __all__ = [
     "Job",
@@ -41,6 +42,7 @@ __all__ = [
     "diagnose",
     "errors",
     "explain",
+    "gym",
     "lesson",
     "page",
     "policy",
@@ -56,6 +58,7 @@ _HOMES = {
     "code": ".done",
     "diagnose": ".doctor.diagnose",
     "explain": ".doctor.decode",
+    "gym": ".training",
     "lesson": ".lessons",
     "show_error": ".expected",
 }

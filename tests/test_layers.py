@@ -18,7 +18,8 @@ _VALUES = {"models", "errors", "redact", "render", "_version"}
 _CLOUD = _VALUES | {"endpoints", "policy", "jobs", "ledger", "locks"}
 _DOCTOR = _CLOUD | {"cloud", "snippets"}
 _LESSONS = _DOCTOR | {"doctor"}
-_WIDGETS = _LESSONS | {"lessons"}
+_GYM = _LESSONS | {"lessons"}
+_WIDGETS = _GYM | {"training"}
 _EVERYTHING = _WIDGETS | {
     "connect",
     "sandbox",
@@ -48,14 +49,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sandbox": (_VALUES - {"render"}) | {"policy", "locks"},  # never what talks to it
     "cloud": _CLOUD,  # never the sandbox
     "doctor": _DOCTOR | {"connect"},  # diagnose() opens the default session where none is given
-    "lessons": _LESSONS,
+    "lessons": _LESSONS | {"training"},  # the exercises of 06
+    "training": _GYM,
     "widgets": _WIDGETS,
     "expected": {"errors", "redact", "render"},
     "publishing": set(),
     "done": {"cloud", "snippets"},
     # The only ones that may know both the cloud and the sandbox.
     "page": _VALUES | {"cloud", "sandbox", "lessons"},
-    "connect": _WIDGETS - {"lessons"} | {"sandbox"},
+    "connect": _WIDGETS - {"lessons", "training"} | {"sandbox"},
     "cli": _EVERYTHING | {"cli_policy"},
     "cli_policy": _VALUES | {"policy"},
     "lab": _EVERYTHING,

@@ -204,4 +204,4 @@ lesson.q3.check()
 # <details><summary>Why does a policy for one folder need a condition for listing?</summary>Listing is asked of the
 # bucket, not of the folder; the folder is a parameter of the request, oss:Prefix.</details>
 #
-# Next: [07 Clean up](07_clean_up.ipynb)
+# Next: [06 Troubleshoot](06_troubleshoot.ipynb)

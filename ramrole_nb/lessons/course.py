@@ -166,7 +166,7 @@ class Lesson:
     def _facts(self) -> list[tuple[str, str]]:
         facts = [("where", self._cloud.label), ("version", self.version_note)]
         if self.number == "06":
-            facts.append(("exercises", "they come with the troubleshooter"))
+            facts.append(("exercises", "the cases of the gym: rr.gym(cloud).cases()"))
         elif not self._by_name:
             facts.append(("exercises", "none in this one"))
         known = {name: self._progress.exercise(self.number, name) for name in self._by_name}

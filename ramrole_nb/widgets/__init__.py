@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .code import CodePanel
     from .credentials import CredentialsPanel
     from .doctor import DoctorPanel
+    from .gym import GymPanel
     from .instances import InstancesPanel
     from .lesson import ExercisePanel, LessonPanel
     from .objects import ObjectsPanel
@@ -34,6 +35,7 @@ __all__ = [
     "CredentialsPanel",
     "DoctorPanel",
     "ExercisePanel",
+    "GymPanel",
     "InstancesPanel",
     "LessonPanel",
     "ObjectsPanel",
@@ -51,6 +53,7 @@ _HOMES = {
     "CredentialsPanel": ".credentials",
     "DoctorPanel": ".doctor",
     "ExercisePanel": ".lesson",
+    "GymPanel": ".gym",
     "InstancesPanel": ".instances",
     "LessonPanel": ".lesson",
     "ObjectsPanel": ".objects",

@@ -320,7 +320,7 @@ def test_an_unknown_lesson_names_the_nearest(cloud: Cloud) -> None:
 def test_lessons_without_exercises(cloud: Cloud) -> None:
     assert not lesson(cloud, "00").prepare().changed
     assert "none in this one" in repr(lesson(cloud, "00"))
-    assert "they come with the troubleshooter" in repr(lesson(cloud, "06"))
+    assert "the cases of the gym" in repr(lesson(cloud, "06"))
     assert "no exercises" in repr(lesson(cloud, "06").progress())
 
 

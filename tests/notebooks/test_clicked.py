@@ -80,6 +80,12 @@ CLICKS: dict[str, dict[int, str]] = {
         1: "works(p, 'Replace role')",
         2: "works(p, 'Replace role')",
     },
+    "06": {
+        0: "works(p, 'Diagnose')",
+        2: "works(p, 'Diagnose')\nassert p.model.result.ok",
+        3: "works(p, 'Start')\nworks(p, 'Check')\nworks(p, 'Hint')\nworks(p, 'Ask the doctor')\n"
+        "works(p, 'Show solution')\nworks(p, 'Do it for me')\nassert p.model.result.verdict\nworks(p, 'Stop')",
+    },
     "07": {1: "fails(p, 'Revoke policy', 'PreflightRefused')", -2: "works(p, 'Clean up', 'Go ahead')"},
 }
 

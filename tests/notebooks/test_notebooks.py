@@ -110,7 +110,8 @@ def test_it_runs_three_times_in_a_row_and_is_published(
     assert shape(seen[0]) == shape(seen[1]) == shape(seen[2])
     assert [verdicts(n) for n in seen[1:]] == [verdicts(seen[0])] * 2
     assert all("not attempted" in said for said in verdicts(seen[0]))
-    assert len(verdicts(seen[0])) == (3 if path in LESSONS else 0)
+    exercises = 3 if path in LESSONS and path.stem[:2] != "06" else 0  # 06 has the gym's cases
+    assert len(verdicts(seen[0])) == exercises
     check_published(artefacts / f"{path.stem}-2.ipynb", seen[2])
     line = process.running(state)
     assert line is not None
@@ -146,6 +147,7 @@ SHOWN = {
     ],
     "04": [("NotFound", "NoSuchKey"), ("AccessDenied", "PutObject")],
     "05": [("AccessDenied", "GetObject"), ("AccessDenied", "ListObjects")],
+    "06": [("NotFound", "NoSuchKey"), ("AccessDenied", "PutObject")],
     "07": [("Conflict", "DeleteRole"), ("PreflightRefused", "ram:DetachPolicyFromRole")],
 }
 
