@@ -70,6 +70,13 @@ CASES = (
         "✓ allowed",
         ("Decide",),
     ),
+    Case("Start here", "rr.widgets.StartPanel(cloud)", "EcsRamRole"),
+    Case(
+        "Doctor",
+        'rr.widgets.DoctorPanel(cloud, "web-1", "oss://sandbox-photos/testfolder/example.png")',
+        "Nothing was diagnosed yet",
+    ),
+    Case("Gym", "rr.widgets.GymPanel(cloud)", "Surprise me"),
     Case("Clean up", "rr.widgets.CleanUpPanel(cloud)", "EcsRamRole"),
 )
 
