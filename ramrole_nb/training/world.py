@@ -16,7 +16,7 @@ from ..cloud.credentials import StaticCredentials, forget_every_role
 from ..cloud.looks import oss_at
 from ..cloud.session import Cloud
 from ..cloud.wire import Wire
-from ..errors import NotFound, RamroleError
+from ..errors import NotFound
 from ..policy import trust_for_service
 from .program import BUCKET, READER
 
@@ -191,7 +191,9 @@ class World:
         if (vm.http_endpoint, vm.http_tokens) != tuple(was.values()):
             self.options(**was)
         role = self.undo["role"]
-        if role and not self._role_on():
+        if (
+            role and not self._role_on() and role in self._own.roles
+        ):  # else the learner deleted it, or a reset
             ledger = self.cloud.context.ledger
             if self.undo["noted"] and not any(
                 vm.instance_id in (e.name, *map(str, e.details.values())) and e.kind == "attachment"
@@ -234,8 +236,6 @@ class World:
         try:
             text = self.calls.oss("GetBucketPolicy", {}, lambda: bucket.get_bucket_policy().policy)
         except NotFound:
-            return ""
-        except RamroleError:
             return ""
         return text.decode() if isinstance(text, bytes) else str(text)
 

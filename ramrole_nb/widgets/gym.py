@@ -124,7 +124,7 @@ class GymPanel(Panel):
             self._hints, self._may_do_it = [], False
             return self.gym.start(name, double=double)
 
-        return self.act("start a case", work, done=lambda case: f"{case.title} is open", quiet=True)
+        return self.act("start a case", work, done=lambda case: (f"{case.title} is open", "info"), quiet=True)
 
     def stop(self) -> Job[None]:
         """Put the world back: `gym.stop()`."""

@@ -106,6 +106,19 @@ def test_another_kernel_can_stop_it(cloud: Cloud, world: Sandbox) -> None:
     assert snapshot(cloud) == before
 
 
+def test_a_world_that_was_reset_meanwhile_is_no_obstacle(cloud: Cloud, gym: Gym) -> None:
+    before = snapshot(cloud.reset())  # no ledger of earlier tests either
+    cloud.roles.create("EcsRamRole")
+    cloud.instances["hardened-1"].attach("EcsRamRole")
+    gym.start("heirloom")
+    cloud.reset()
+    gym.stop()
+    assert snapshot(cloud) == before
+    gym.start("landlord")
+    gym.stop()
+    assert snapshot(cloud) == before
+
+
 def test_any_route_counts_and_a_wrong_one_does_not(cloud: Cloud, gym: Gym) -> None:
     case = gym.start("heirloom")
     cloud.instances[case.instance].set_hardening(False)  # instead of another provider
