@@ -76,9 +76,7 @@ class GymPanel(Panel):
         self._symptom = widgets.HTML()
         self._script = CodeBlock(title="The program", code="")
         self._hinted = widgets.HTML()
-        self.change = text_field(
-            "Change in the program", "", placeholder="key=folder/name.png", width="36em"
-        )
+        self.change = text_field("Change in the program", "", placeholder="key=folder/name.png", width="36em")
         self._open_only = [
             self.button("Try again", self.try_again),
             self.button("Check", self.check, main=True),

@@ -31,7 +31,7 @@ from ..jobs import Job, JobContext
 from ..render import text_card
 from .cells import shown_here
 from .elements import ProgressBar, StatusLine, Tabs
-from .elements._base import STATIC
+from .elements._base import style
 from .outcome import error_html, error_text, html_of, text_of
 
 if TYPE_CHECKING:
@@ -93,8 +93,7 @@ def fold(title: str, *children: widgets.Widget, opened: bool = False) -> widgets
 class _Keeper(StatusLine):
     """The status line, which brings the panels' style sheet with it."""
 
-    # anywidget takes a text as well as a path.
-    _css = (_STATIC / "panel.css").read_text("utf-8") + (STATIC / "status.css").read_text("utf-8")  # type: ignore[assignment]
+    _css = (_STATIC / "panel.css").read_text("utf-8") + style("status")
 
 
 class Panel:

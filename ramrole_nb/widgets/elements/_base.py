@@ -13,6 +13,12 @@ from ...redact import redact
 
 STATIC = Path(__file__).parent / "static"
 
+
+def style(*names: str) -> str:
+    """Return the style sheet of an element: what all have, then these."""
+    return "".join((STATIC / f"{name}.css").read_text("utf-8") for name in ("common", *names))
+
+
 # What could be a secret in a piece of code: one run of the characters secrets are made of. The names of the fields
 # stay out of it, so that `security_token=credential.security_token`, which teaches, is not masked.
 _RUN = re.compile(r"[0-9A-Za-z+/_.-]{8,}={0,2}")

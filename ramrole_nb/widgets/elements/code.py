@@ -8,7 +8,7 @@ from typing import Any
 import anywidget
 import traitlets
 
-from ._base import STATIC, Code, Text
+from ._base import STATIC, Code, Text, style
 
 __all__ = ["CodeBlock", "Tabs"]
 
@@ -17,7 +17,7 @@ class CodeBlock(anywidget.AnyWidget):
     """A piece of code with a Copy button. Traits: `code`, `language` (shown, nothing is coloured), `title`."""
 
     _esm = STATIC / "code.js"
-    _css = STATIC / "code.css"
+    _css = style("code_common", "code")
 
     code = Code("").tag(sync=True)
     language = Text("").tag(sync=True)
@@ -32,7 +32,7 @@ class Tabs(anywidget.AnyWidget):
     """
 
     _esm = STATIC / "tabs.js"
-    _css = STATIC / "tabs.css"
+    _css = style("code_common", "tabs")
 
     titles = traitlets.List(Text()).tag(sync=True)
     texts = traitlets.List(Code()).tag(sync=True)

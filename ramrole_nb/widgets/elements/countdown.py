@@ -6,7 +6,7 @@ import time
 
 import anywidget
 
-from ._base import STATIC, NotNegative, Text
+from ._base import STATIC, NotNegative, Text, style
 
 __all__ = ["Countdown", "duration"]
 
@@ -32,7 +32,7 @@ class Countdown(anywidget.AnyWidget):
     """
 
     _esm = STATIC / "countdown.js"
-    _css = STATIC / "countdown.css"
+    _css = style("countdown")
 
     until = NotNegative(0.0).tag(sync=True)
     rotates = NotNegative(0.0).tag(sync=True)

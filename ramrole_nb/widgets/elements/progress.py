@@ -5,7 +5,7 @@ from __future__ import annotations
 import anywidget
 import traitlets
 
-from ._base import STATIC, NotNegative, Text
+from ._base import STATIC, NotNegative, Text, style
 
 __all__ = ["ProgressBar"]
 
@@ -18,7 +18,7 @@ class ProgressBar(anywidget.AnyWidget):
     """
 
     _esm = STATIC / "progress.js"
-    _css = STATIC / "progress.css"
+    _css = style("progress")
 
     value = NotNegative(0.0).tag(sync=True)
     maximum = NotNegative(0.0).tag(sync=True)

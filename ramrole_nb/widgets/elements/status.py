@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import anywidget
 
-from ._base import STATIC, Choice, Text
+from ._base import STATIC, Choice, Text, style
 
 __all__ = ["StatusLine"]
 
@@ -31,7 +31,7 @@ class StatusLine(anywidget.AnyWidget):
     """
 
     _esm = STATIC / "status.js"
-    _css = STATIC / "status.css"
+    _css = style("status")
 
     text = Text("").tag(sync=True)
     kind = Choice("info", words=tuple(WORDS)).tag(sync=True)

@@ -12,7 +12,7 @@ import traitlets
 
 from ...errors import nearest
 from ...redact import redact
-from ._base import STATIC, Choice, Refused, Text
+from ._base import STATIC, Choice, Refused, Text, style
 from ._order import shown, sort_key
 
 __all__ = ["DataTable"]
@@ -42,7 +42,7 @@ class DataTable(anywidget.AnyWidget):
     """
 
     _esm = STATIC / "table.js"
-    _css = STATIC / "table.css"
+    _css = style("table")
 
     columns = traitlets.List(traitlets.Dict()).tag(sync=True)
     rows = traitlets.List(traitlets.Dict()).tag(sync=True)
