@@ -11,6 +11,7 @@ import nbformat
 import pytest
 
 from ramrole_nb.sandbox import process
+from tests.conftest import find_chromium
 from tests.notebooks.support import LESSONS, errors, execute, run, streams, tags, world_of
 
 # In the kernel: press a button of a panel by its text, as a click does, and wait until it is done.
@@ -120,6 +121,9 @@ def clicked(path: Path) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
+@pytest.mark.skipif(
+    find_chromium() is not None, reason="tests/browser/test_paths.py does the same with real clicks"
+)
 @pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
 def test_clicking_leaves_the_world_that_typing_does(
     path: Path, folders: list[Path], tmp_path: Path, artefacts: Path, monkeypatch: pytest.MonkeyPatch
