@@ -459,8 +459,9 @@ class ObjectsPanel(Panel):
         return rows, f"{listed.listing.where}: {listed.listing.counted()}{first}"
 
     def close(self) -> None:
+        aside = () if self._closed else (self._path_label, *self._crumbs)
         super().close()
-        for widget in (self._path_label, *self._crumbs):  # those not shown just now are not below the box
+        for widget in aside:  # those not shown just now are not below the box
             for part in (widget.layout, widget.style, widget):
                 part.close()
 

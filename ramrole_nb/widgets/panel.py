@@ -32,6 +32,7 @@ from ..render import text_card
 from .cells import shown_here
 from .elements import ProgressBar, StatusLine, Tabs
 from .elements._base import style
+from .fields import Checked
 from .outcome import error_html, error_text, html_of, text_of
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ class Panel:
         self._draw_lock = threading.Lock()
         self._pending: threading.Timer | None = None
         self._closed = False
+        self._last: tuple[str, str] | None = None  # how it looked when it was closed
         self._quiet = False
         self._clicked: widgets.Button | None = None
         self._answer: bool | None = None
@@ -436,11 +438,15 @@ class Panel:
 
     def html(self) -> str:
         """Return the panel as HTML, for where there is no front end: what it shows, and how the last action ended."""
+        if self._last is not None:
+            return self._last[0]
         status = f"<p>{escape(self.model.status)}</p>" if self.model.status else ""
         return f"<div>{self._banner.value}{self._body_html()}{status}{self._outcome.value}</div>"
 
     def text(self) -> str:
         """Return the panel as plain text."""
+        if self._last is not None:
+            return self._last[1]
         ended = "" if self._quiet else text_of(self.model.result)
         if self.model.error is not None:
             ended = error_text(self.model.error)
@@ -459,6 +465,8 @@ class Panel:
         if self._looking is not None:
             with contextlib.suppress(Exception):
                 self._looking.wait(_FIRST_READING_SECONDS)
+        if self._closed:
+            return {"text/plain": self.text(), "text/html": self.html()}
         view = {"version_major": 2, "version_minor": 0, "model_id": self.box.model_id}
         return {"text/plain": self.text(), "text/html": self.html(), _VIEW: view}
 
@@ -474,8 +482,21 @@ class Panel:
             self._pending.cancel()
         if self._job is not None:
             self._job.cancel()
+        try:
+            self._last = self.html(), self.text()
+        except Exception:  # noqa: BLE001 - closing must not fail for what could not be shown
+            self._last = "<p>closed</p>", "closed"
         for widget in _tree(self.box):
             widget.close()
+        self._release()
+
+    def _release(self) -> None:
+        """Let go of the widgets: IPython keeps every panel that a cell has shown (`Out[n]`), and each holds some hundred."""
+        for name, value in list(vars(self).items()):
+            parts = value if isinstance(value, list | tuple) else [value]
+            parts = [*value.values()] if isinstance(value, dict) else parts
+            if name == "_picture" or any(isinstance(part, (widgets.Widget, Checked)) for part in parts):
+                delattr(self, name)
 
 
 def _tree(widget: widgets.Widget) -> Iterator[widgets.Widget]:
