@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -41,13 +42,13 @@ def _one_of(value: str, valid: tuple[str, ...], what: str) -> None:
         )
 
 
-class Action:
+class Action(ABC):
     """One thing that was done. `words` says it in a few words."""
 
     @property
+    @abstractmethod
     def words(self) -> str:
         """What it does, for people; holds the user's values as they are."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 import pytest
 
+from ramrole_nb.errors import ServiceError
+
 if TYPE_CHECKING:
     from ramrole_nb.widgets import Panel
 
@@ -55,3 +57,13 @@ def failure_of(panel: Panel) -> BaseException | None:
     """Return the error the panel shows, if any."""
     found: BaseException | None = panel.model.error
     return found
+
+
+def shows_its_failure(panel: Panel) -> None:
+    """The service's refusal stands in the panel, as HTML and text: its code, its request id, what to do next."""
+    error = failure_of(panel)
+    assert isinstance(error, ServiceError)
+    for fact in (error.code, error.request_id, "next step"):
+        assert fact
+        assert fact in panel._outcome.value
+        assert fact in panel.text()
