@@ -38,6 +38,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 __all__ = [
+    "START_AGAIN",
     "AccessDenied",
     "BadSignature",
     "Cancelled",
@@ -66,6 +67,9 @@ __all__ = [
     "WrongRoleName",
     "nearest",
 ]
+
+# The next step wherever the sandbox has ended, by itself after two idle hours for one. Its world and port are kept.
+START_AGAIN = "start it again: ramrole sandbox start, or run the cell with rr.connect() once more"
 
 
 def nearest(word: str, valid: Iterable[str]) -> str:

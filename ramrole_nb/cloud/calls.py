@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import contextvars
+import re
 import threading
 import time
 import xml.etree.ElementTree as ET
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from ..endpoints import Endpoints
-from ..errors import MetadataError, RamroleError, ServerFault, ServiceError
+from ..errors import START_AGAIN, MetadataError, RamroleError, ServerFault, ServiceError
 from ..redact import redact
 from .explain import service_error
 from .sdk import load, make_client, snake
@@ -239,15 +240,47 @@ def _is_network(error: Exception) -> bool:
     return type(error).__module__.split(".")[0] in ("requests", "urllib3") or isinstance(error, OSError)
 
 
+# What requests, urllib3 and the sockets below them say, and what it means. The first that fits counts.
+_MEANS = tuple(
+    (re.compile(said, re.I), words)
+    for said, words in (
+        (r"Connection refused|actively refused", "nothing listens there"),
+        (r"ProxyError|Tunnel connection failed", "the proxy could not be reached, or it refused"),
+        (
+            r"NameResolutionError|Name or service not known|Temporary failure in name resolution|nodename nor servname",
+            "its name could not be resolved",
+        ),
+        (r"CERTIFICATE_VERIFY_FAILED|SSLError", "its certificate is not trusted, or it speaks no TLS"),
+        (r"(?:Read |connect )?timed out", "it did not answer in time"),
+        (
+            r"Connection (?:reset|aborted|broken)|RemoteDisconnected|IncompleteRead|Broken pipe",
+            "the connection was cut off",
+        ),
+    )
+)
+_HOST = re.compile(r"https?://([^/\s'\"]+)")
+_PORT = re.compile(r"host='([^']+)', port=(\d+)")
+
+
 def _no_answer(error: Exception, product: str, action: str, endpoints: Endpoints) -> ServiceError:
     error = getattr(error, "exception", None) or error  # oss2 wraps requests' own
-    told = redact(error).splitlines()[0][:300] if str(error) else type(error).__name__
+    told = redact(error)
+    found = next(((match[0], words) for said, words in _MEANS if (match := said.search(told))), None)
+    asked = _HOST.search(told) or _PORT.search(told)
+    where = f" by {asked[1]}" if asked else ""
+    next_step = "check the network, the region and the endpoint, and try again"
+    reason = f"{found[1]} ({found[0]})" if found else (told.splitlines() or [type(error).__name__])[0][:300]
+    if endpoints.proxy:
+        next_step = "is the sandbox running? ramrole sandbox status"
+        if found and found[1] == _MEANS[0][1]:
+            reason = (
+                f"nothing listens at {redact(endpoints.proxy)} any more: the sandbox has ended ({found[0]})"
+            )
+            next_step = START_AGAIN
     return ServerFault(
-        f"{product} {action} got no proper answer.",
+        f"{product} {action} was not answered{where}.",
         service=product,
         action=action,
-        reason=told,
-        next_step="is the sandbox running? ramrole sandbox status"
-        if endpoints.proxy
-        else "check the network, the region and the endpoint, and try again",
+        reason=reason,
+        next_step=next_step,
     )

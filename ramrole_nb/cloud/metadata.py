@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from ..errors import (
+    START_AGAIN,
     HardenedOnly,
     InputError,
     MetadataError,
@@ -281,12 +282,19 @@ class MetadataClient:
                 f"The metadata service of {self.instance_id or 'this machine'} does not answer.",
                 status=status,
                 reason=trouble or text.strip(),
-                next_step="run this on the instance itself; there, check that the security group and the firewall let "
-                f"{_HOST} through"
-                if not trouble or self._proxy is None
-                else "is the sandbox running? ramrole sandbox status",
+                next_step=self._what_next(trouble),
             )
         return status, text
+
+    def _what_next(self, trouble: str) -> str:
+        if not trouble or self._proxy is None:
+            return (
+                "run this on the instance itself; there, check that the security group and the firewall let "
+                f"{_HOST} through"
+            )
+        if trouble.startswith("ConnectionRefusedError"):
+            return f"the sandbox has ended; {START_AGAIN}"
+        return "is the sandbox running? ramrole sandbox status"
 
     def _note(
         self, method: str, path: str, headers: dict[str, str], status: int, answer: str, started: float

@@ -110,7 +110,7 @@ class Sandbox:
     def admin(self) -> AdminClient:
         """Its admin interface."""
         server = self._running()
-        return AdminClient(server.port, server.admin_token)
+        return AdminClient(server.port, server.admin_token, server.folder)
 
     @property
     def sockets(self) -> dict[str, str]:

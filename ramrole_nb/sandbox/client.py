@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from ..errors import InputError, SandboxError, SandboxNotRunning
+from ..errors import START_AGAIN, InputError, SandboxError, SandboxNotRunning
 from ..redact import Secret, remember
 
 __all__ = ["AdminClient", "read_runtime"]
@@ -48,35 +48,59 @@ def _with_documents(found: dict[str, Any]) -> dict[str, Any]:
 
 
 class AdminClient:
-    """The admin interface of one running sandbox."""
+    """The admin interface of the sandbox that runs on the state folder `folder`, now at `port`.
 
-    def __init__(self, port: int, token: str) -> None:
+    A sandbox that ended and was started again has another token: it is read from the folder, and sessions go on.
+    """
+
+    def __init__(self, port: int, token: str, folder: Path) -> None:
         self._port = port
         self._token = token
+        self._folder = folder
 
     def _call(self, method: str, what: str, body: Any = None, *, timeout: float = 10.0) -> Any:
+        try:
+            status, text = self._ask(method, what, body, timeout)
+            again = status == 403 and self._renew()
+        except SandboxNotRunning:
+            if not self._renew():
+                raise
+            again = True
+        if again:
+            status, text = self._ask(method, what, body, timeout)
+        told = {}
+        if status == 400:
+            with contextlib.suppress(ValueError):
+                told = json.loads(text)
+        if "error" in told:
+            raise InputError(told["error"], next_step=told.get("next_step", ""))
+        if status != 200:
+            raise SandboxError(f"The sandbox refused {what!r}: {text.decode(errors='replace').strip()}")
+        return json.loads(text)
+
+    def _renew(self) -> bool:
+        """Look whether the folder's sandbox was started again; return whether there is another one to ask."""
+        runtime = read_runtime(self._folder)
+        if runtime is None:
+            return False
+        before = (self._port, str.__str__(self._token))
+        self._port, self._token = int(runtime["port"]), runtime["admin_token"]
+        return (self._port, str.__str__(self._token)) != before
+
+    def _ask(self, method: str, what: str, body: Any, timeout: float) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=timeout)
         try:
             data = None if body is None else json.dumps(body).encode()
             connection.request(method, f"/_sandbox/{what}", data, {"x-sandbox-token": self._token})
             response = connection.getresponse()
-            text = response.read()
+            return response.status, response.read()
         except (OSError, http.client.HTTPException) as error:
             raise SandboxNotRunning(
                 f"The sandbox at 127.0.0.1:{self._port} does not answer: {error}.",
-                next_step="start it again: ramrole sandbox start",
+                next_step=START_AGAIN,
             ) from None
         finally:
             connection.close()
-        told = {}
-        if response.status == 400:
-            with contextlib.suppress(ValueError):
-                told = json.loads(text)
-        if "error" in told:
-            raise InputError(told["error"], next_step=told.get("next_step", ""))
-        if response.status != 200:
-            raise SandboxError(f"The sandbox refused {what!r}: {text.decode(errors='replace').strip()}")
-        return json.loads(text)
 
     def status(self, *, timeout: float = 5.0) -> dict[str, Any]:
         """Return the start line, with knobs."""

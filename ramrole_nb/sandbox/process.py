@@ -40,7 +40,7 @@ def default_state() -> Path:
 
 def admin_of(runtime: dict[str, Any]) -> AdminClient:
     """Return the admin client of a running sandbox."""
-    return AdminClient(int(runtime["port"]), str(runtime["admin_token"]))
+    return AdminClient(int(runtime["port"]), runtime["admin_token"], Path(runtime["state"]))
 
 
 def running(state: Path) -> dict[str, Any] | None:

@@ -119,14 +119,34 @@ def test_a_service_error_keeps_the_services_words(cloud: Cloud) -> None:
     assert cloud.sandbox.journal_of(error.request_id)["status"] == 409
 
 
+def test_a_session_goes_on_when_its_sandbox_is_started_again(tmp_path: Any) -> None:
+    """A sandbox ends by itself after two idle hours; a notebook that is still open must not need a new kernel."""
+    running = Sandbox(tmp_path / "s").start()
+    cloud = rr.connect(running)
+    cloud.roles.create("Kept")
+    running.stop()
+    with pytest.raises(errors.SandboxNotRunning, match=r"rr\.connect"):
+        cloud.sandbox.expire()
+    with Sandbox(tmp_path / "s"):
+        assert cloud.sandbox.expire() == 0
+        assert "Kept" in cloud.roles
+        assert cloud.wire.last().decision["outcome"] == "ALLOW"
+        cloud.sandbox.fault("openapi-500")
+        with pytest.raises(ServerFault, match="InternalError"):
+            cloud.identity()
+        cloud.reset()
+        assert "Kept" not in cloud.roles
+
+
 def test_nobody_answers(tmp_path: Any) -> None:
     with Sandbox(tmp_path / "s") as running:
         cloud = rr.connect(running)
         vm = cloud.instances["web-1"]
     for call in (cloud.identity, lambda: cloud.buckets["sandbox-photos"], lambda: list(cloud.instances)):
-        with pytest.raises(ServerFault, match="got no proper answer") as caught:
+        with pytest.raises(ServerFault, match="was not answered by ") as caught:
             call()
-        assert caught.value.next_step == "is the sandbox running? ramrole sandbox status"
+        assert caught.value.next_step.startswith("start it again: ramrole sandbox start")
+        assert "nothing listens at http://127.0.0.1:" in caught.value.reason
         assert caught.value.status == 0
     with pytest.raises(errors.SandboxNotRunning) as stopped:
         cloud.sandbox.knobs()
@@ -136,8 +156,8 @@ def test_nobody_answers(tmp_path: Any) -> None:
         assert repr(value)
         assert value._repr_html_()
     for table in (cloud.roles, cloud.instances, cloud.buckets):
-        assert "got no proper answer" in repr(table)
-        assert "got no proper answer" in table._repr_html_()
+        assert "was not answered by" in repr(table)
+        assert "was not answered by" in table._repr_html_()
     # What may have been done stays to be cleaned up.
     with pytest.raises(ServerFault), cloud.context.creating("role", "Perhaps"):
         cloud.identity()

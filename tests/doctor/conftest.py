@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,12 @@ from ramrole_nb.doctor.diagnose import diagnose
 from ramrole_nb.doctor.findings import Diagnosis
 from ramrole_nb.sandbox import Sandbox
 from ramrole_nb.sandbox.run_on import child_environment
+from tests.support.noted import Noted
 
 OBJECT = "oss://sandbox-photos/testfolder/example.png"
 
 #: (true cause, named cause, case, † where the evidence was recorded, not made here)
-named: list[tuple[str, str, str, str]] = []
+named = Noted("doctor")
 
 
 def first_of(told: Diagnosis) -> str:
@@ -123,7 +124,7 @@ def keys_of(sandbox: Sandbox, user: int = 0) -> dict[str, str]:
     }
 
 
-def matrix() -> str:
+def matrix(named: Sequence[Sequence[str]]) -> str:
     """Return the confusion matrix as text: a row per true cause, what was named, and how many cases."""
     causes = sorted({true for true, *_ in named})
     width = max(map(len, causes), default=0)
@@ -139,7 +140,11 @@ def matrix() -> str:
     return "\n".join([*lines, f"on the diagonal: {right} of {len(named)}; †: judged on recorded evidence"])
 
 
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    named.attach(item, call)
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    if named:
+    if rows := named.of_the_run(terminalreporter):
         terminalreporter.section("the doctor: true cause and named cause")
-        terminalreporter.write_line(matrix())
+        terminalreporter.write_line(matrix(rows))

@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import ramrole_nb
 from ramrole_nb.cloud.session import Cloud
 from ramrole_nb.sandbox import Sandbox
 from tests.foreign.table import JOBS, Row
+from tests.support.noted import Noted
 
 pytestmark = pytest.mark.foreign
 
@@ -141,9 +142,7 @@ def on_the_instance(
 
 
 @pytest.mark.parametrize(("name", "mode"), RUNS)
-def test_four_jobs(
-    name: str, mode: str, world: Sandbox, cloud: Cloud, tmp_path: Path, rows: list[Row]
-) -> None:
+def test_four_jobs(name: str, mode: str, world: Sandbox, cloud: Cloud, tmp_path: Path, rows: Noted) -> None:
     program, folder = PROGRAMS[name], installed(name)
     role = cloud.roles.create(ROLE)
     role.grant(ramrole_nb.policy.read_objects(BUCKET, prefix="testfolder/"))
@@ -202,4 +201,4 @@ def test_four_jobs(
         str(told["refused"][part]) for part in ("status", "code", "ec") if part in told["refused"]
     )
     versions = {key.removeprefix("github.com/"): str(value) for key, value in told["versions"].items()}
-    rows.append(Row(name, mode, seconds, versions, jobs, program.remark))
+    rows.append(asdict(Row(name, mode, seconds, versions, jobs, program.remark)))

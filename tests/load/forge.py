@@ -391,7 +391,7 @@ def target_of(served: Served) -> Target:
 def forge(served: Served, count: int, seed: int = 1, *, threads: int = 4) -> Report:
     """Send `count` forged requests, and see whether one was accepted."""
     target, report, lock = target_of(served), Report(), threading.Lock()
-    admin = AdminClient(served.port, served.admin_token)
+    admin = AdminClient(served.port, served.admin_token, served.state)
     seen = int(admin.journal(10**9)["last"])
     good_ids: set[str] = set()
     let_in: dict[str, dict[str, object]] = {}

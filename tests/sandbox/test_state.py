@@ -62,7 +62,7 @@ class Child:
         self.url = self.process.stdout.readline().strip()
         runtime = read_runtime(state)
         assert runtime is not None
-        self.admin = AdminClient(runtime["port"], runtime["admin_token"])
+        self.admin = AdminClient(runtime["port"], runtime["admin_token"], state)
 
     @property
     def start_line(self) -> dict[str, Any]:
