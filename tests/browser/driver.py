@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -155,12 +155,18 @@ class NotebookPage:
             area = self.cell(number).locator(".jp-Cell-outputArea")
             area.screenshot(path=folder / f"{name}-{number}.png")
         if not cells:
-            top = 0
-            while top < self.page.evaluate(f"() => document.querySelector('{_OUTER}').scrollHeight"):
-                self.page.evaluate(f"() => document.querySelector('{_OUTER}').scrollTo(0, {top})")
-                self.page.wait_for_timeout(250)
-                self.page.screenshot(path=folder / f"{name}-{top // 850}.png")
-                top += 850
+            for number in self.pages():
+                self.page.screenshot(path=folder / f"{name}-{number}.png")
+
+    def pages(self) -> Iterator[int]:
+        """Go through the notebook from its top, one windowful after the other (JupyterLab renders only what is in view)."""
+        top = number = 0
+        while top < self.page.evaluate(f"() => document.querySelector('{_OUTER}').scrollHeight"):
+            self.page.evaluate(f"() => document.querySelector('{_OUTER}').scrollTo(0, {top})")
+            self.page.wait_for_timeout(250)
+            yield number
+            top += int(self.page.evaluate(f"() => document.querySelector('{_OUTER}').clientHeight"))
+            number += 1
 
 
 class Bench:

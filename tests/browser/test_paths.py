@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import nbformat
 import pytest
+from playwright.sync_api import expect
 
 import ramrole_nb
 from tests.browser.driver import NotebookPage, open_notebook, press
+from tests.browser.looking import contrast
 from tests.support.files import ROOT
 from tests.support.snapshot import snapshot
 
@@ -23,6 +25,16 @@ if TYPE_CHECKING:
     from tests.browser.conftest import Lab
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+
+# What our panels, cards and tables put into an output.
+_OURS = ".rr-panel *, .jp-RenderedHTMLCommon *"
+_TOO_WIDE = """(areas, within) => areas.flatMap(area => [...area.querySelectorAll(within)])
+    .filter(node => node.checkVisibility() && node.getBoundingClientRect().right > innerWidth + 1)
+    .filter(node => { for (let at = node; at; at = at.parentElement)
+        if (['auto', 'scroll', 'hidden', 'clip'].includes(getComputedStyle(at).overflowX)
+            && at.getBoundingClientRect().right <= innerWidth + 1 && at.closest('.jp-OutputArea-output')) return false;
+        return true; })
+    .map(node => node.outerHTML.slice(0, 120))"""
 
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("0*.ipynb"))
 
@@ -40,12 +52,12 @@ def buttons(*names: str) -> Callable[[Locator], None]:
 
 def look(area: Locator) -> None:
     """Only look."""
-    assert area.inner_text()
+    expect(area).to_contain_text("SANDBOX", use_inner_text=True, timeout=30_000)
 
 
 def exercise(area: Locator) -> None:
     assert "Failed" not in press(area, "Check")
-    assert "ot attempted" in area.inner_text()
+    expect(area).to_contain_text("not attempted", use_inner_text=True, ignore_case=True)
     press(area, "Hint")
 
 
@@ -59,7 +71,7 @@ def own_policy(area: Locator) -> None:
 def refused_in_normal_mode(area: Locator) -> None:
     area.get_by_role("combobox", name="Metadata mode").select_option("normal")
     assert "Failed" in press(area, "Get credential")
-    assert "security hardening mode only" in area.inner_text()
+    expect(area).to_contain_text("security hardening mode only", use_inner_text=True)
 
 
 def download(area: Locator) -> None:
@@ -160,6 +172,24 @@ def by_typing(opened: NotebookPage, name: str) -> None:
     opened.wait_for(last)
 
 
+def in_each_look(opened: NotebookPage, name: str, folder: Path) -> None:
+    """Photograph the whole notebook in both themes, wide and narrow; nothing of ours is too wide or too pale."""
+    for theme in ("Light", "Dark"):
+        opened.theme(theme)
+        for width in (1400, 700):
+            opened.page.set_viewport_size({"width": width, "height": 2000})
+            opened.page.wait_for_timeout(600)
+            seen = 0
+            for number in opened.pages():
+                opened.page.screenshot(path=folder / f"notebook-{name}-{theme.lower()}-{width}-{number}.png")
+                outputs = opened.page.locator(".jp-Notebook .jp-OutputArea-output")
+                found = contrast(outputs, _OURS)
+                assert found["poor"] == [], (name, theme, width)
+                seen += found["count"]
+                assert outputs.evaluate_all(_TOO_WIDE, _OURS) == [], (name, theme, width)
+            assert seen > 20, "something was looked at"
+
+
 def errors_shown(lab: Lab, name: str) -> list[Any]:
     saved = json.loads((lab.folder / f"{name}.ipynb").read_text("utf-8"))
     outputs = [output for cell in saved["cells"] for output in cell.get("outputs", [])]
@@ -185,6 +215,8 @@ def test_clicking_and_typing_leave_the_same_world(
         try:
             go(opened, name)
             opened.save()
+            if way == "typed":
+                in_each_look(opened, name, artefacts)
         except BaseException:
             opened.page.screenshot(path=artefacts / f"failed-{name}-{way}.png")
             raise
