@@ -138,8 +138,8 @@ with rr.show_error():
 # %% [markdown]
 # ## On the wire
 #
-# The first rows are from `lesson.prepare()`. Then look for `AttachInstanceRamRole`: two decisions were made for it, and
-# the last one, which you see, is about `ram:PassRole`.
+# What `lesson.prepare()` did is folded away. Look for `AttachInstanceRamRole`: two decisions were made for it, and the
+# last one, which you see, is about `ram:PassRole`.
 
 # %% tags=["panel"]
 rr.widgets.WirePanel(cloud)

@@ -124,7 +124,8 @@ class Instances(ServiceTable):
         others = [r for r in self._region_ids() if r != self._context.region_id]
         found = self._in_region(self._context.region_id, **filters)
         if not found:
-            found = self._in_regions(others, **filters)
+            with self._context.calls.checking():
+                found = self._in_regions(others, **filters)
         if len(found) == 1:
             return found[0]
         if found:
@@ -132,7 +133,8 @@ class Instances(ServiceTable):
                 f"{len(found)} instances are called {id_or_name!r}.",
                 next_step=f"use an id: {', '.join(vm.instance_id for vm in found[:5])}",
             )
-        known = [name for vm in self.all() for name in (vm.instance_id, vm.name) if name]
+        with self._context.calls.checking():
+            known = [name for vm in self.all() for name in (vm.instance_id, vm.name) if name]
         raise NotFound(
             f"There is no instance {id_or_name!r}.{nearest(id_or_name, known)}",
             code="InvalidInstanceId.NotFound",

@@ -17,10 +17,15 @@ from ..render import html_table, text_table
 from ..render.sections import Section, html_sections, text_sections
 from .opened import opened
 
-__all__ = ["Wire", "WireCall", "joined"]
+__all__ = ["FOLDED", "Wire", "WireCall", "joined"]
 
 _log = logging.getLogger(__name__)
 
+# What the calls are that stand aside.
+FOLDED = (
+    "calls are folded away: look-ups (where is it, does it exist already, may the caller do it?) "
+    "and what a lesson prepared"
+)
 _HEAD = ("call", "status", "time", "signed by", "decided because")
 
 # Enough for any session a person reads; a long batch does not grow the kernel.
@@ -282,7 +287,7 @@ class Wire:
     def __repr__(self) -> str:
         table = text_table(_HEAD, self._rows(check=False)) or "no calls yet"
         checks = len(self._rows(check=True))
-        return f"{table}\n({checks} look-ups before changes are left out)" if checks else table
+        return f"{table}\n({checks:,} {FOLDED})" if checks else table
 
     def _repr_html_(self) -> str:
         checks = self._rows(check=True)
@@ -292,7 +297,7 @@ class Wire:
             title="On the wire",
             empty="no calls yet",
             folded=checks,
-            folded_title=f"{len(checks)} look-ups before changes: does it exist already, and may the caller do it?",
+            folded_title=f"{len(checks):,} {FOLDED}",
         )
 
 

@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from ..render import html_card, text_card
-from ..render.style import MUTED, TEXT
+from ..render.cards import html_terms
 
 __all__ = ["Explanation"]
 
@@ -75,23 +75,16 @@ class Explanation:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        steps = "".join(
-            f'<dt style="{MUTED}">Next step ({escape(where)})</dt>'
-            f'<dd style="margin:0 0 6px"><code style="{_CODE}">{escape(how)}</code></dd>'
+        terms = [
+            (f"Next step ({where})", f'<code style="{_CODE}">{escape(how)}</code>')
             for where, how in self.steps()
-        )
-        page = (
-            f'<dt style="{MUTED}">Page</dt><dd style="margin:0"><a href="{escape(self.link)}">{escape(self.link)}</a></dd>'
-            if self.link
-            else ""
-        )
-        below = (
-            f'<dl style="margin:6px 0 0;max-width:60em;{TEXT}">{steps}{page}</dl>' if steps or page else ""
-        )
+        ]
+        if self.link:
+            terms.append(("Page", f'<a href="{escape(self.link)}">{escape(self.link)}</a>'))
         notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
         more = f'<p style="margin:6px 0 0">Notes</p><ul style="margin:0">{notes}</ul>' if notes else ""
         mark = "Cause found: " if self.known else "Cause not known: "
-        return f"{html_card(mark + self.why, self.rows())}{below}{more}"
+        return f"{html_card(mark + self.why, self.rows())}{html_terms(terms)}{more}"
 
     def to_html(self) -> str:
         """Return it as HTML."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..redact import redact
 from ..render import html_table, text_card, text_table
+from ..render.cards import html_terms
 from ..render.style import LINE, MUTED, TEXT
 from .causes import cause
 
@@ -56,15 +57,10 @@ class Finding:
 
     def to_html(self) -> str:
         """Return it as a card."""
-        seen = "".join(
-            f'<dt style="{MUTED}">{escape(what)}</dt><dd style="margin:0 0 4px;overflow-wrap:anywhere">{escape(said)}</dd>'
-            for what, said in self.evidence
-        )
-        fixes = "".join(
-            f'<dt style="{MUTED}">Fix ({escape(where)})</dt>'
-            f'<dd style="margin:0 0 6px"><code style="{_CODE}">{escape(how)}</code></dd>'
-            for where, how in self.fixes()
-        )
+        terms = [(what, escape(said)) for what, said in self.evidence]
+        terms += [
+            (f"Fix ({where})", f'<code style="{_CODE}">{escape(how)}</code>') for where, how in self.fixes()
+        ]
         page = (
             f'<p style="margin:6px 0 0"><a href="{escape(self.link)}">{escape(self.link)}</a></p>'
             if self.link
@@ -74,7 +70,7 @@ class Finding:
             f'<section style="border:{LINE};border-radius:4px;padding:8px 12px;margin:6px 0;max-width:60em;{TEXT}">'
             f"<strong>✕ {escape(self.sentence)}</strong>"
             f'<p style="margin:2px 0;{MUTED}">cause: {escape(self.cause)}</p>'
-            f'<dl style="margin:6px 0 0">{seen}{fixes}</dl>{page}</section>'
+            f"{html_terms(terms)}{page}</section>"
         )
 
     def to_text(self) -> str:

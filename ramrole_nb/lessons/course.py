@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from .._version import __version__
+from ..cloud.calls import checking
 from ..cloud.session import Cloud
 from ..errors import InputError, nearest
 from ..render import html_card, text_card
@@ -124,10 +125,11 @@ class Lesson:
         """
         setup = Setup(self._cloud, self.number, self._progress)
         try:
-            if self.number in _CATCH_UP:
-                _CATCH_UP[self.number](setup)
-            for exercise in self._by_name.values():
-                exercise.start(setup)
+            with checking():  # it is not what the learner did: the wire folds it away
+                if self.number in _CATCH_UP:
+                    _CATCH_UP[self.number](setup)
+                for exercise in self._by_name.values():
+                    exercise.start(setup)
         finally:
             told = setup.finish()  # also what was made before something failed
         return told

@@ -7,7 +7,7 @@ from html import escape
 
 from .style import LINE, MUTED, TEXT
 
-__all__ = ["html_card", "html_facts", "text_card", "text_facts"]
+__all__ = ["html_card", "html_facts", "html_terms", "text_card", "text_facts"]
 
 _LABEL = (
     f"text-align:left;vertical-align:top;padding:2px 16px 2px 0;font-weight:normal;white-space:nowrap;{MUTED}"
@@ -37,6 +37,21 @@ def html_facts(facts: Sequence[tuple[str, str]]) -> str:
         if rows
         else ""
     )
+
+
+# A grid of its own: a front end's style for lists of terms floats them, and they run into each other where it is narrow.
+_TERMS = "display:grid;grid-template-columns:minmax(0,max-content) minmax(0,1fr);gap:4px 16px;margin:6px 0 0;max-width:60em"
+_TERM = f"float:none;width:auto;margin:0;padding:0;{MUTED}"
+_MEANING = "float:none;width:auto;margin:0;padding:0;overflow-wrap:anywhere"
+
+
+def html_terms(terms: Sequence[tuple[str, str]]) -> str:
+    """Return a list of terms; each meaning is HTML already. No terms: an empty string."""
+    rows = "".join(
+        f'<dt style="{_TERM}">{escape(term)}</dt><dd style="{_MEANING}">{meaning}</dd>'
+        for term, meaning in terms
+    )
+    return f'<dl style="{_TERMS};{TEXT}">{rows}</dl>' if rows else ""
 
 
 def text_card(title: str, facts: Sequence[tuple[str, str]], *, note: str = "") -> str:

@@ -12,6 +12,8 @@ __all__ = ["html_table", "text_table"]
 
 # Longer cells may break; shorter ones stay in one line.
 _SHORT = 24
+# A sentence keeps the room to be read in, however narrow the page.
+_LONG = 60
 
 
 def html_table(
@@ -41,6 +43,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 def _cell(text: str) -> str:
     wrap = "nowrap" if len(text) <= _SHORT else "normal;overflow-wrap:anywhere"
+    wrap += ";min-width:15em" if len(text) > _LONG else ""
     return f'<td style="{CELL};white-space:{wrap}">{escape(text)}</td>'
 
 

@@ -133,7 +133,7 @@ class DoctorPanel(Panel):
         except RamroleError:  # that is what the diagnosis is for
             names = self._shown.instances
         changed = any(
-            call.ok and not call.check and call.service != "IMDS" and not call.action.startswith(_READS)
+            call.ok and call.service != "IMDS" and not call.action.startswith(_READS)
             for call in self.cloud.wire.since(self._mark)
         )
         return _Picture(names, self._found, self._made, changed and self._found is not None)

@@ -296,7 +296,7 @@ class ObjectsPanel(Panel):
     def _read(self) -> _Picture:
         with self._reading:  # one at a time: the second then sees what the first has read
             calls, self._mark = self.cloud.wire.since(self._mark), self.cloud.wire.mark
-            changed = any(not call.check and not call.action.startswith(_READS) for call in calls)
+            changed = any(not call.action.startswith(_READS) for call in calls)
             places = self._places
             changed = changed or (places is not None and places.table is not self.cloud.buckets)  # a reset
             if places is None or changed:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
-from ..cloud.wire import WireCall, joined
+from ..cloud.wire import FOLDED, WireCall, joined
 from ..errors import InputError, RamroleError
 from ..jobs import Job
 from ..render import html_table, text_table
@@ -142,11 +142,7 @@ class WirePanel(Panel):
         if rows != self.table.rows:
             self.table.rows = rows
         hidden = sum(call.check for call in picture) if not self.lookups.value else 0
-        said = (
-            f"{hidden:,} look-ups are folded away: does it exist already, and may the caller do it?"
-            if hidden
-            else ""
-        )
+        said = f"{hidden:,} {FOLDED}." if hidden else ""
         self._folded.value = f'<div class="rr-note">{escape(said)}</div>'
 
     def _chosen(self, calls: Sequence[WireCall]) -> list[WireCall]:

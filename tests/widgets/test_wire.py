@@ -54,7 +54,7 @@ def test_look_ups_are_folded_away(cloud: Cloud, made: Made) -> None:
     cloud.roles.create("EcsRamRole")
     panel = made(WirePanel(cloud))
     assert names(panel) == ["Ram:CreateRole"]
-    assert "look-ups are folded away" in panel._folded.value
+    assert "calls are folded away: look-ups" in panel._folded.value
     panel.lookups.value = True
     panel.wait()
     assert "Ram:GetRole" in names(panel)
