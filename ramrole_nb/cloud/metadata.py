@@ -120,7 +120,7 @@ class MetadataClient:
             400: ("the validity was refused", "give 1 to 21600 seconds"),
             403: (
                 "metadata is disabled on the instance, or the request was forwarded by a proxy",
-                "check both",
+                "look whether metadata is on (cloud.instances[…] says so); ask it without a proxy in between",
             ),
             404: (
                 "the metadata service here does not know tokens",

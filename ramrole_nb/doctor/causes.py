@@ -73,7 +73,10 @@ _TRUST_CONSOLE = "RAM console > Identities > Roles > the role > Trust Policy > E
 
 @dataclass(frozen=True)
 class Cause:
-    """One cause. `meaning` is a sentence; the fixes are templates and empty where there is none; `link` is a page."""
+    """One cause. `meaning` is a sentence; the fixes are templates and empty where there is none; `link` is a page.
+
+    `words` says what to do where no call, command or page of the console does it.
+    """
 
     id: str
     layer: str
@@ -82,6 +85,7 @@ class Cause:
     fix_command: str = ""
     fix_console: str = ""
     link: str = ""
+    words: str = ""
 
     def call(self, facts: Mapping[str, str] | None = None) -> str:
         """Return the next step as a Python call, with the facts as quoted Python strings."""
@@ -159,6 +163,7 @@ _LIST = [
         "widget-lost", "tools",
         "The notebook shows a widget whose kernel has gone: run its cell again.", "", "", "",
         "https://github.com/jupyter-widgets/ipywidgets/issues/1664",
+        words="run the cell again that shows the widget (Shift+Enter), or all cells: Run > Run All Cells",
     ),
     Cause(
         "crc-slow", "tools",
@@ -402,6 +407,7 @@ _LIST = [
     Cause(
         "service-failed", "request",
         "The service itself failed; the request was not at fault.", "", "", "", _GATEWAY,
+        words="try again in a minute; if it goes on, give the request id to the support of Alibaba Cloud",
     ),
     Cause(
         "reply-not-the-services", "request",
@@ -416,17 +422,21 @@ _LIST = [
         "service-host-wrong", "request",
         "The host is not that of the product that was asked, so the gateway cannot tell the product.",
         "", "", "", _GATEWAY,
+        words="leave the endpoint out, so that the SDK finds it, or name that of this product and region",
     ),
     Cause(
         "needs-https", "request", "The service takes HTTPS only.", "", "", "", _GATEWAY,
+        words="set the client's protocol to HTTPS, or write https:// in front of the endpoint",
     ),
     Cause(
         "parameter-missing", "request",
         "A parameter that the operation needs is missing.", "", "", "", _GATEWAY,
+        words="add the parameter that the message names; the page of the operation lists those it needs",
     ),
     Cause(
         "parameter-invalid", "request",
         "A parameter has a value that the operation does not take.", "", "", "", _GATEWAY,
+        words="correct the parameter that the message names; the page of the operation has its values and limits",
     ),
     Cause(
         "region-unknown", "request", "There is no such region, or the operation is not offered there.",
@@ -436,6 +446,7 @@ _LIST = [
     Cause(
         "method-not-allowed", "request",
         "The resource exists, and does not take this HTTP method.", "", "", "", _ENDPOINTS,
+        words="compare method and address with the operation's page; an SDK chooses both by itself",
     ),
     # -- account: what exists in RAM and ECS -------------------------------------------------------------------
     Cause(
@@ -491,6 +502,7 @@ _LIST = [
         "name-invalid", "account",
         "The name holds characters the service does not take, or is too long or empty.",
         "", "", "", _RAM_ERRORS,
+        words="take 1 to 64 letters, digits, dots and hyphens for a role; the page has the limits of the other names",
     ),
     Cause(
         "policy-malformed", "account", _same_as("MalformedPolicyDocument"),
@@ -545,6 +557,7 @@ _LIST = [
     Cause(
         "diagnostic-message-stale", "account",
         "The encoded diagnostic message has expired, or is none of this account's.", "", "", "", _DECODE,
+        words="repeat the refused call, and decode the new message at once, in the account that was refused",
     ),
     # -- endpoint ----------------------------------------------------------------------------------------------
     Cause(
@@ -640,6 +653,7 @@ _LIST = [
         "body-malformed", "object",
         "The body of the request is not what the operation takes: length, checksum or XML.",
         "", "", "", _ENDPOINTS,
+        words="send the body anew, with its length and Content-MD5 left to the SDK",
     ),
     # -- policy: who may ---------------------------------------------------------------------------------------
     Cause(

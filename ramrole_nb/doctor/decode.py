@@ -221,7 +221,7 @@ def _explanation(reading: Reading, found: Found, masked: Masker, what: str) -> E
         call, command, console = _fix(cause, named, denied, facts)
         return Explanation(
             known=True, cause=cause.id, why=why, call=call,
-            command=command, console=console, link=cause.link, notes=tuple(notes), **common,
+            command=command, console=console, words=cause.words, link=cause.link, notes=tuple(notes), **common,
         )  # fmt: skip
     link = ""
     if common["ec"] or (code and reading.alibaba and "*" not in code):

@@ -23,7 +23,8 @@ class Explanation:
     sentence. `service`, `operation`, `code`, `ec`, `status`, `request_id` and `message` are the service's own (empty or 0
     where the text does not hold them); `denied` holds the fields of AccessDeniedDetail, `facts` what decides, `diagnostic`
     the decoded diagnostic message where one was decoded. `call`, `command` and `console` are the next step in Python, in the
-    shell and in the console, empty where there is none; `link` is a page; `notes` is what else is worth knowing.
+    shell and in the console, and `words` what to do where none of them does it, each empty where there is none; `link` is
+    a page; `notes` is what else is worth knowing.
     """
 
     what: str
@@ -42,6 +43,7 @@ class Explanation:
     call: str = ""
     command: str = ""
     console: str = ""
+    words: str = ""
     link: str = ""
     notes: tuple[str, ...] = ()
     diagnostic: Mapping[str, Any] | None = None
@@ -63,8 +65,13 @@ class Explanation:
         return [(label, value) for label, value in rows if value]
 
     def steps(self) -> list[tuple[str, str]]:
-        """Return the next step as (where, how): in Python, in the shell, in the console."""
-        rows = [("Python", self.call), ("shell", self.command), ("console", self.console)]
+        """Return the next step as (where, how): in Python, in the shell, in the console, in words."""
+        rows = [
+            ("Python", self.call),
+            ("shell", self.command),
+            ("console", self.console),
+            ("in words", self.words),
+        ]
         return [(where, how) for where, how in rows if how]
 
     def __str__(self) -> str:
@@ -120,7 +127,12 @@ class Explanation:
             "message": self.message,
             "denied": dict(self.denied),
             "facts": dict(self.facts),
-            "next_step": {"call": self.call, "command": self.command, "console": self.console},
+            "next_step": {
+                "call": self.call,
+                "command": self.command,
+                "console": self.console,
+                "words": self.words,
+            },
             "link": self.link,
             "notes": list(self.notes),
             "diagnostic": dict(self.diagnostic) if self.diagnostic is not None else None,

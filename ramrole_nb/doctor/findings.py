@@ -28,8 +28,8 @@ class Finding:
     """One cause, and what to do about it.
 
     `cause` is an id of `doctor.causes`; `sentence` says it of this case; `evidence` are (what was looked at, what was
-    seen) pairs; `fix_call`, `fix_command` and `fix_console` are the fix in Python, in the shell and in the console (empty
-    where there is none); `link` is a page.
+    seen) pairs; `fix_call`, `fix_command` and `fix_console` are the fix in Python, in the shell and in the console, and
+    `fix_words` what to do where none of them does it (each empty where there is none); `link` is a page.
     """
 
     cause: str
@@ -39,10 +39,16 @@ class Finding:
     fix_command: str = ""
     fix_console: str = ""
     link: str = ""
+    fix_words: str = ""
 
     def fixes(self) -> list[tuple[str, str]]:
-        """Return the fix as (where, how): in Python, in the shell, in the console."""
-        rows = [("Python", self.fix_call), ("shell", self.fix_command), ("console", self.fix_console)]
+        """Return the fix as (where, how): in Python, in the shell, in the console, in words."""
+        rows = [
+            ("Python", self.fix_call),
+            ("shell", self.fix_command),
+            ("console", self.fix_console),
+            ("in words", self.fix_words),
+        ]
         return [(where, how) for where, how in rows if how]
 
     def to_dict(self) -> dict[str, Any]:
@@ -51,7 +57,12 @@ class Finding:
             "cause": self.cause,
             "sentence": self.sentence,
             "evidence": [list(pair) for pair in self.evidence],
-            "fix": {"call": self.fix_call, "command": self.fix_command, "console": self.fix_console},
+            "fix": {
+                "call": self.fix_call,
+                "command": self.fix_command,
+                "console": self.fix_console,
+                "words": self.fix_words,
+            },
             "link": self.link,
         }
 
@@ -121,6 +132,7 @@ def found(
         known.command(facts) if command is None else command,
         known.fix_console,
         known.link,
+        known.words,
     )
 
 

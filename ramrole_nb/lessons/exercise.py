@@ -42,7 +42,7 @@ from ..errors import (
 from ..render import html_card, text_card
 from .looking import Look, OnlyOnInstance, Stop
 from .progress import Progress
-from .shown import CANNOT_TELL, CORRECT, NOT_ATTEMPTED, Hint, Solution, Verdict
+from .shown import CORRECT, NOT_ATTEMPTED, Hint, Solution, Verdict, cannot_tell
 
 if TYPE_CHECKING:
     from .starting import Setup
@@ -122,9 +122,7 @@ class Exercise(ABC):
         except Stop as stop:
             return self._said(stop)
         except _NO_ANSWER as error:
-            why = f"{error.what} {error.reason}".strip()
-            step = error.next_step or "try again in a moment"
-            return Verdict(CANNOT_TELL, f"It could not be found out: {why}", (), step, self._heading)
+            return cannot_tell(error, self._heading)
         return Verdict(CORRECT, told or self.praise, (), "", self._heading)
 
     def _said(self, stop: Stop, *, on_instance: str = "") -> Verdict:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from ..errors import RamroleError, ServiceError
 from ..render import html_card, html_table, text_card, text_table
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "ProgressTable",
     "Solution",
     "Verdict",
+    "cannot_tell",
     "sentence",
     "signed",
 ]
@@ -59,7 +61,7 @@ class Verdict:
     """What a check found; true only if it is correct.
 
     `outcome` is one of `OUTCOMES`; `missing` names what does not hold yet, one thing each; `on_instance` is code to run
-    on the instance, where only that can tell (else empty).
+    on the instance, where only that can tell (else empty); `request_id` is that of a service that failed (else empty).
     """
 
     outcome: str
@@ -68,6 +70,7 @@ class Verdict:
     next_step: str = ""
     exercise: str = ""
     on_instance: str = ""
+    request_id: str = ""
 
     def __bool__(self) -> bool:
         return self.outcome == CORRECT
@@ -75,7 +78,7 @@ class Verdict:
     def _facts(self) -> list[tuple[str, str]]:
         facts = [("found", self.message)]
         facts += [("missing", text) for text in self.missing]
-        return [*facts, ("next step", self.next_step)]
+        return [*facts, ("next step", self.next_step), ("request id", self.request_id)]
 
     def _title(self) -> str:
         return signed(self.outcome) + (f": {self.exercise}" if self.exercise else "")
@@ -85,6 +88,14 @@ class Verdict:
 
     def _repr_html_(self) -> str:
         return html_card(self._title(), self._facts()) + _html_code(_RUN_THERE, self.on_instance)
+
+
+def cannot_tell(error: RamroleError, exercise: str) -> Verdict:
+    """Return the verdict where a service does not answer, or refuses."""
+    why = f"It could not be found out: {error.what} {error.reason}".strip()
+    step = error.next_step or "try again in a moment"
+    request_id = error.request_id if isinstance(error, ServiceError) else ""
+    return Verdict(CANNOT_TELL, why, (), step, exercise, request_id=request_id)
 
 
 @dataclass(frozen=True, repr=False)

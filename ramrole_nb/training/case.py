@@ -19,7 +19,7 @@ from ..doctor.diagnose import diagnose
 from ..doctor.findings import Diagnosis
 from ..errors import InputError, RamroleError, SandboxError, nearest
 from ..lessons.progress import Progress
-from ..lessons.shown import CANNOT_TELL, CORRECT, NOT_ATTEMPTED, NOT_YET, Hint, Solution, Verdict, signed
+from ..lessons.shown import CORRECT, NOT_ATTEMPTED, NOT_YET, Hint, Solution, Verdict, cannot_tell, signed
 from ..render import html_card, html_table, text_card, text_table
 from .program import BUCKET, KEY, READER, Program, Ran
 from .sheets import PAIRS, SHEETS, Sheet
@@ -285,8 +285,7 @@ class Case:
         try:
             verdict = self._verdict()
         except RamroleError as error:
-            step = error.next_step or "try again in a moment"
-            verdict = Verdict(CANNOT_TELL, f"It could not be found out: {error.what}", (), step, self.title)
+            verdict = cannot_tell(error, self.title)
         for sheet in self._sheets:
             self._progress.checked(_NUMBER, sheet.name, verdict.outcome, correct=bool(verdict))
         return verdict

@@ -211,9 +211,8 @@ def _typed(instance: str, target: str, full: bool, role: str, endpoint: str, sig
 def _card(finding: Finding, title: str = "Cause") -> list[widgets.Widget]:
     """Return a finding as widgets: what, the fixes to copy, and where to read more."""
     facts = html_table(("fact", "seen"), finding.evidence) if finding.evidence else ""
-    where = (
-        f'<div class="rr-note">Console: {escape(finding.fix_console)}</div>' if finding.fix_console else ""
-    )
+    told = (("What to do", finding.fix_words), ("Console", finding.fix_console))
+    where = "".join(f'<div class="rr-note">{label}: {escape(how)}</div>' for label, how in told if how)
     link = escape(finding.link)
     anchor = f'<a href="{link}" target="_blank" rel="noopener" style="{_LINK}">{link}</a>'
     page = f'<div class="rr-note">{anchor}</div>' if link else ""

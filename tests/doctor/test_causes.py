@@ -30,7 +30,7 @@ def test_each_says_what_it_is_and_where_to_read_on(entry: Cause) -> None:
     assert entry.meaning[0].isupper()
     assert 20 < len(entry.meaning) < 200
     assert entry.link.startswith("https://") or entry.id == "sandbox-not-running"
-    assert entry.fix_call or entry.fix_command or entry.fix_console or entry.link
+    assert entry.fix_call or entry.fix_command or entry.fix_console or entry.words, "what to do"
     assert entry.id == entry.id.lower()
 
 
