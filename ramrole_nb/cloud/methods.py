@@ -149,10 +149,12 @@ def fetch_with_provider(vm: BoundInstance, *, mode: str = HARDENED, refresh: boo
     seconds = time.perf_counter() - started
     requests = tuple(request_of_call(call) for call in wire.since(mark) if call.service == "IMDS")
     again = "the held credential is used again: no request was made"
-    if held is not found:
+    if held is None:
+        again = "none was held, so it was fetched"
+    elif held is not found:
         again = (
             "a new answer was fetched; until the next rotation it is the same credential"
-            if held is not None and held.access_key_id == found.access_key_id
+            if held.access_key_id == found.access_key_id
             else "a new credential was fetched"
         )
     code = f"credential = vm.credentials(mode={mode!r}, refresh={refresh})"

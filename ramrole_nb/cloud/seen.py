@@ -13,9 +13,11 @@ from .metadata import HARDENED, NORMAL, MetadataStep
 from .method_run import MethodRequest
 from .wire import WireCall
 
-__all__ = ["NOBODY_SEES", "OURS", "RequestsSeen", "request_of_call", "request_of_step"]
+__all__ = ["CHECKS", "NOBODY_SEES", "OURS", "RequestsSeen", "request_of_call", "request_of_step"]
 
 OURS = "ramrole_nb"
+# The client that looks whether an exercise is done: its requests are nobody's use of the credential.
+CHECKS = "ramrole_nb-check"
 NOBODY_SEES = (
     "Live, nobody but the metadata service sees the requests of another program, so none are listed."
 )
@@ -86,8 +88,8 @@ class RequestsSeen:
 def request_of_call(call: WireCall) -> MethodRequest:
     """Return a metadata request that the wire recorded."""
     method, _, path = call.action.partition(" ")
-    mode = NORMAL if method == "GET" and not call.params else HARDENED
-    sent = tuple((name, str(value)) for name, value in call.params.items())
+    sent = tuple((name, str(value)) for name, value in call.params.items() if name != "instance_id")
+    mode = NORMAL if method == "GET" and not sent else HARDENED
     step = MetadataStep(method, f"/latest/{path}", sent, call.status, "", call.ms)
     return MethodRequest(method, step.path, mode, call.status, call.ms, OURS, step.curl)
 

@@ -29,6 +29,7 @@ import inspect
 import re
 import textwrap
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from ..cloud.session import Cloud
@@ -96,6 +97,10 @@ class Exercise(ABC):
     def outcome(self) -> str:
         """The last check's outcome; empty: not checked yet."""
         return str(self._progress.exercise(self._number, self._name).get("outcome", ""))
+
+    def subscribe(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Call `changed` whenever progress is noted in this lesson (a check, a hint); return what ends that."""
+        return self._progress.subscribe(changed)
 
     @property
     def id(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable
@@ -31,6 +32,17 @@ class Progress:
         self._folder = folder
         self._place = place
         self.problem = ""
+        self._watchers: list[Callable[[], None]] = []
+
+    def subscribe(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Call `changed` after each change made through this object; return what ends that."""
+        self._watchers.append(changed)
+
+        def end() -> None:
+            with contextlib.suppress(ValueError):
+                self._watchers.remove(changed)
+
+        return end
 
     @property
     def path(self) -> Path:
@@ -157,6 +169,8 @@ class Progress:
             self.problem = f"Progress is not noted: {error.what}"
         except OSError as error:
             self.problem = f"Progress cannot be written ({error.strerror}): the last step is not noted."
+        for changed in list(self._watchers):
+            changed()
 
 
 def _lesson_of(here: dict[str, Any], number: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ __all__ = ["html_table", "text_table"]
 
 # Longer cells may break; shorter ones stay in one line.
 _SHORT = 24
+_WORD = 36
 # A sentence keeps the room to be read in, however narrow the page.
 _LONG = 60
 
@@ -42,7 +43,10 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def _cell(text: str) -> str:
-    wrap = "nowrap" if len(text) <= _SHORT else "normal;overflow-wrap:anywhere"
+    longest = max(map(len, text.split()), default=0)
+    # A word is kept whole as long as it can be: an ARN is not, an error's code is.
+    breaks = "anywhere" if longest > _WORD else "break-word"
+    wrap = "nowrap" if len(text) <= _SHORT else f"normal;overflow-wrap:{breaks}"
     wrap += ";min-width:15em" if len(text) > _LONG else ""
     return f'<td style="{CELL};white-space:{wrap}">{escape(text)}</td>'
 

@@ -17,7 +17,7 @@ from ..cloud import methods
 from ..cloud.instances import BoundInstance
 from ..cloud.metadata import HARDENED, MODES
 from ..cloud.method_run import MaskedCredential, MethodRun, MethodRuns
-from ..cloud.seen import NOBODY_SEES, OURS, RequestsSeen
+from ..cloud.seen import CHECKS, NOBODY_SEES, OURS, RequestsSeen
 from ..cloud.trap import TrapResult, mixed_triples
 from ..errors import InputError, RamroleError, nearest
 from ..jobs import Job, JobContext
@@ -26,9 +26,9 @@ from ..redact import mask_key_id
 from ..render import html_card, html_table, text_card, text_table
 from ..snippets import FetchCredentials, WhoAmI, all_code
 from .elements import Countdown
-from .fields import choice, heading, note, text_field
+from .fields import choice, note, text_field
 from .outcome import error_html, error_text
-from .panel import Panel, row
+from .panel import Panel, fold, row
 
 if TYPE_CHECKING:
     from ..cloud.session import Cloud
@@ -39,6 +39,10 @@ __all__ = ["CredentialsPanel"]
 # A new credential is served half an hour before the old one ends; shorter lifetimes keep the proportion (imds.md).
 _LATEST_ROTATION_SECONDS = 1_800.0
 _COUNTED = ("program", "metadata requests")
+_ENDED_UNSEEN = (
+    "It was ended by hand, which a program cannot see: the next service refuses it, and a new one is fetched then "
+    "(Who am I there?). Or press Refresh"
+)
 _NONE_HELD = "No credential is held yet: get one."
 _THEN = "The next use is refused, and renews it by itself: press “Who am I there?”."
 _TRAP_NOTE = (
@@ -114,13 +118,12 @@ class CredentialsPanel(Panel):
             self.countdown,
             row(get, anew, who, expire),
             self._counts,
-            heading("The three methods, side by side"),
-            row(self.role),
-            row(every, *each),
-            self._side_by_side,
-            heading("The mixed-triple trap"),
-            note(_TRAP_NOTE if self.cloud.context.sandbox is not None else _TRAP_LIVE),
-            row(trap),
+            fold("the three methods, side by side", row(self.role), row(every, *each), self._side_by_side),
+            fold(
+                "the mixed-triple trap",
+                note(_TRAP_NOTE if self.cloud.context.sandbox is not None else _TRAP_LIVE),
+                row(trap),
+            ),
         )
 
     def _chosen(self) -> None:
@@ -148,8 +151,14 @@ class CredentialsPanel(Panel):
             f"{name} of {self._wanted}",
             lambda _: self._noted(methods.fetch_with_provider(self._vm(), mode=mode, refresh=refresh)),
             code=self._code_of,
-            done=lambda run: run.note + (f"; {_requests(run.metadata_requests)}" if run.requests else ""),
+            done=self._fetched,
         )
+
+    def _fetched(self, run: MethodRun) -> str | tuple[str, str]:
+        held = self._vm().provider(str(self.mode.value)).held
+        if not run.requests and _key_of(held) in self._expired_keys:
+            return f"{run.note}. {_ENDED_UNSEEN}", "info"
+        return run.note + (f"; {_requests(run.metadata_requests)}" if run.requests else "")
 
     def who(self) -> Job[Any]:
         """Ask who a program on the instance is: `vm.identity()`."""
@@ -517,7 +526,7 @@ def _key_of(held: StsCredentials | None) -> str:
 
 
 def _count_rows(picture: _Picture) -> list[list[str]]:
-    names = {OURS: "this package (ramrole_nb)"}
+    names = {OURS: "this package (ramrole_nb)", CHECKS: "the checks of the exercises"}
     return [[names.get(maker, maker), str(count)] for maker, count in picture.counts]
 
 

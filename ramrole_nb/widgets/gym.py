@@ -13,7 +13,7 @@ from ..errors import InputError, nearest
 from ..jobs import Job
 from ..training import Cases, Gym, gym
 from .elements import CodeBlock
-from .fields import note, text_field
+from .fields import choice, note, text_field
 from .panel import Panel, fold, row
 
 if TYPE_CHECKING:
@@ -63,12 +63,7 @@ class GymPanel(Panel):
                 f"There is no case {self._first!r}.{nearest(self._first, names)}",
                 next_step="rr.gym(cloud).cases() lists them",
             )
-        self.chosen = widgets.Dropdown(
-            options=options,
-            value=self._first or names[0],
-            description="Case",
-            layout=widgets.Layout(width="40em", max_width="100%"),
-        )
+        self.chosen = choice("Case", options, self._first or names[0])
         self.double = widgets.Checkbox(
             value=False, description="Two faults at once", indent=False, layout={"width": "auto"}
         )
@@ -177,8 +172,9 @@ class GymPanel(Panel):
         return self.act(
             "a hint",
             work,
-            done=lambda found: f"hint {found.number} of {found.total}: {found.text}",
+            done=lambda found: (f"hint {found.number} of {found.total} is above", "info"),
             quiet=True,
+            keep=True,
         )
 
     def doctor(self) -> Job[Diagnosis]:

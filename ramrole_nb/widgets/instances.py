@@ -131,7 +131,7 @@ class InstancesPanel(Panel):
         self._harden = self.button("Security hardening mode only", lambda: self.harden(True))
         self._soften = self.button("Both modes", lambda: self.harden(False))
         return (
-            row(self.region),
+            row(self.region, self.button("Look again", self.refresh)),
             self.table,
             self._permissions,
             heading("Role of the selected instances"),

@@ -44,6 +44,7 @@ class ExercisePanel(Panel):
         self._hints: list[Hint] = []
         self._may_do_it = False
         super().__init__(exercise.cloud)
+        self._no_more = exercise.subscribe(self._weakly_told())
 
     # -- controls --------------------------------------------------------------------------------------------
 
@@ -80,8 +81,9 @@ class ExercisePanel(Panel):
         return self.act(
             f"a hint for {self.exercise.id}",
             work,
-            done=lambda hint: f"hint {hint.number} of {hint.total}: {hint.text}",
+            done=lambda hint: (f"hint {hint.number} of {hint.total} is above", "info"),
             quiet=True,  # the hints stand together, above
+            keep=True,  # what the check found missing
         )
 
     def solution(self) -> Job[Solution]:
@@ -109,6 +111,10 @@ class ExercisePanel(Panel):
             lambda _: self.exercise.solution(apply=True),
             done=lambda solution: _said(solution.verdict) if solution.verdict is not None else "shown",
         )
+
+    def close(self) -> None:
+        self._no_more()
+        super().close()
 
     def forget(self) -> None:
         """Put the panel back to its start; the exercise's progress is the lesson's (`lesson.restart()`)."""
@@ -180,6 +186,10 @@ class LessonPanel(Panel):
         for panel in self.exercises:
             panel.model.observe(lambda _: self.refresh(), names=["result"])
             panel.box.layout.margin = "8px 0 0"
+        noted = (
+            one.subscribe(self._weakly_told()) for one in list(lesson.exercises.values())[:1]
+        )  # one file for all
+        self._no_more = next(noted, lambda: None)
         # Below what this panel's own buttons come to, which else would stand far from them.
         self.box.children = (*self.box.children, *(panel.box for panel in self.exercises))
 
@@ -247,6 +257,7 @@ class LessonPanel(Panel):
         return super().wait(timeout)
 
     def close(self) -> None:
+        self._no_more()
         for panel in self.exercises:
             panel.close()
         super().close()

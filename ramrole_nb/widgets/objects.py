@@ -111,7 +111,7 @@ class ObjectsPanel(Panel):
         )
         own = (self._own_label(), "")
         self.signer = choice("Sign as", [own, (instance, instance)] if instance else [own], instance)
-        self.prefix = text_field("Prefix", prefix, placeholder="testfolder/")
+        self.prefix = text_field("Prefix", prefix, placeholder="empty: from the top")
         self.prefix.continuous_update = False
         self._known = widgets.HTML()
         self._who = widgets.HTML()
@@ -119,7 +119,9 @@ class ObjectsPanel(Panel):
         self._path_label = widgets.Label("Path")
         self.table = DataTable(columns=_COLUMNS, selectable="one", page_size=20, empty="No bucket is chosen.")
         self._trouble = widgets.HTML()
-        self.key = text_field("Object key", "", placeholder="testfolder/example.png", width="32em")
+        self.key = text_field(
+            "Object key", "", placeholder="choose an object above, or type its key", width="32em"
+        )
         self.to = text_field("Save as", "", placeholder="the key's last part, in this folder", width="32em")
         self.overwrite = widgets.Checkbox(
             value=False, description="Overwrite an existing file", indent=False, layout={"width": "auto"}

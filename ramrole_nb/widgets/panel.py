@@ -163,13 +163,7 @@ class Panel:
         self.box.add_class("rr-panel")
         self._unsubscribe: Callable[[], None] = lambda: None
         if self.FOLLOWS:
-            me = weakref.WeakMethod(self._something_changed)
-
-            def told() -> None:
-                if (method := me()) is not None:
-                    method()
-
-            self._unsubscribe = cloud.wire.subscribe(told)
+            self._unsubscribe = cloud.wire.subscribe(self._weakly_told())
         shown_here(self)
         self.refresh()
 
@@ -227,13 +221,15 @@ class Panel:
         done: str | Callable[[Any], str | tuple[str, str]] = "",
         show: Callable[[Any], str] | None = None,
         quiet: bool = False,
+        keep: bool = False,
     ) -> Job[Any]:
         """Run an action as this panel's job, and return it. While one runs, a second is ignored; the first is returned.
 
         `name` says what is done ("create role R"); `work(ctx)` does it with one public function; `code` the action as
         `ramrole_nb.snippets` knows it, or a function of the result; `done` what the status says in the end, or a function
         of the result that returns it, with the status line's kind where that is not "done" (a batch in which some failed);
-        `show` renders the result as HTML (default: as a notebook would); `quiet`: the status says enough, show no result.
+        `show` renders the result as HTML (default: as a notebook would); `quiet`: the status says enough, show no result;
+        `keep`: what the last action showed stays beside this one's end.
         """
         if self._job is not None and self._job.state == "running":
             return self._job
@@ -245,8 +241,9 @@ class Panel:
         self.model.error = None
         self.model.result = None
         self.model.busy = True
-        self._outcome.value = ""
-        self._forget_code()
+        if not keep:
+            self._outcome.value = ""
+            self._forget_code()
         self._say(f"{name} …", "working")
         self._enable(False)
         self._quiet = quiet
@@ -298,8 +295,15 @@ class Panel:
     def _ended_badly(self, error: BaseException) -> None:
         self.model.error = error
         self._outcome.value = error_html(error)
+        cancelled = isinstance(error, Cancelled)
+        # The card below says what; the line, which of the panel's actions it was.
+        failed = next(
+            (job for job in (self._job, self._looking) if job is not None and job.exception is error), None
+        )
         what = getattr(error, "what", "") or type(error).__name__
-        self._say(what, "cancelled" if isinstance(error, Cancelled) else "failed")
+        self._say(
+            what if cancelled or failed is None else failed.name, "cancelled" if cancelled else "failed"
+        )
 
     def _show_progress(self, job: Job[Any]) -> None:
         seen = job.progress
@@ -383,6 +387,16 @@ class Panel:
         if job.exception is not None and not self._closed and not self.model.busy:
             self._ended_badly(job.exception)
 
+    def _weakly_told(self) -> Callable[[], None]:
+        """Return what others call when something changed; it does not keep the panel."""
+        me = weakref.WeakMethod(self._something_changed)
+
+        def told() -> None:
+            if (method := me()) is not None:
+                method()
+
+        return told
+
     def _something_changed(self) -> None:
         if self._closed or self._pending is not None:
             return
@@ -398,6 +412,7 @@ class Panel:
 
     def _update_banner(self) -> None:
         where, _, rest = self.cloud.label.partition(" ")
+        rest += f", as {self.cloud.provenance.removesuffix(' (AccessKey)')}"
         self._banner.value = (
             f'<div class="rr-panel-head"><strong class="rr-panel-title">{escape(self.TITLE)}</strong> '
             f'<span class="rr-where"><strong>{_SYMBOLS.get(where, "")} {escape(where)}</strong> {escape(rest)}</span></div>'

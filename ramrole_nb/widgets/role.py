@@ -68,7 +68,7 @@ class RolePanel(Panel):
         self._name_check = Checked(self.name, _name_said)
         self.name.observe(lambda _: self._something_changed(), names=["value"])
         self.trust = text_area(
-            "Trust policy (who may assume it)", _pretty(trust_for_service("ecs.aliyuncs.com"))
+            "Trust policy (who may assume it)", _pretty(trust_for_service("ecs.aliyuncs.com")), rows=13
         )
         self._trust_check = Checked(self.trust, _trust_said)
         self._role_now = widgets.HTML()
@@ -76,9 +76,9 @@ class RolePanel(Panel):
         self.search.observe(lambda _: self._offer(), names=["value"])
         self.policy = choice("Policy", [])
         self.bucket = text_field("Bucket", self._first_bucket, placeholder="sandbox-photos")
-        self.prefix = text_field("Prefix", "", placeholder="testfolder/")
+        self.prefix = text_field("Prefix", "", placeholder="empty: the whole bucket")
         self.access = choice("Access", list(_ACCESS), "list and read")
-        self.document = text_area("Policy document", "", rows=10)
+        self.document = text_area("Policy document", "", rows=16)
         self._document_check = Checked(self.document, _document_said)
         self._held = widgets.HTML()
         self.held = choice("Held policy", [])
@@ -94,7 +94,7 @@ class RolePanel(Panel):
             row(self.name, self._name_check.said),
             self._role_now,
             fold("trust policy", self.trust, self._trust_check.said, row(self._save_trust)),
-            row(self._create),
+            row(self._create, self.button("Look again", self.refresh)),
             self._permissions,
             heading("What it may do"),
             self._held,

@@ -10,6 +10,7 @@ import ipywidgets as widgets
 
 from ..cloud.roles import check_role_name
 from ..cloud.world import Picture
+from ..errors import InputError
 from ..jobs import Job, JobContext
 from ..snippets import AttachRole, CreateRole, DownloadObject, FetchCredentials, GrantPolicy
 from .panel import Panel, row
@@ -52,7 +53,7 @@ class StartPanel(Panel):
 
     def _controls(self) -> Sequence[widgets.Widget]:
         self._next = widgets.HTML()
-        self._shown = widgets.HTML(layout=widgets.Layout(width="100%"))
+        self._shown = widgets.HTML(layout=widgets.Layout(width="auto"))
         self._steps = {
             "role": self.button("1. Create the role", self.create),
             "grant": self.button("2. Let it read OSS", self.grant),
@@ -76,9 +77,14 @@ class StartPanel(Panel):
 
     def grant(self) -> Job[Any]:
         """Let the role read OSS: `role.grant("AliyunOSSReadOnlyAccess")`."""
+
+        def work(_: JobContext) -> Any:
+            self._comes_after("role")
+            return self.cloud.roles[self._role].grant(_POLICY)
+
         return self.act(
             f"grant {_POLICY} to {self._role}",
-            lambda _: self.cloud.roles[self._role].grant(_POLICY),
+            work,
             code=GrantPolicy(self._role, _POLICY, "System"),
             done=f"role {self._role} may list and read in OSS, and nothing else",
             quiet=True,
@@ -86,9 +92,14 @@ class StartPanel(Panel):
 
     def attach(self) -> Job[Any]:
         """Give the instance the role: `vm.attach(role)`."""
+
+        def work(_: JobContext) -> Any:
+            self._comes_after("role")
+            return self.cloud.instances[self._instance].attach(self._role)
+
         return self.act(
             f"attach {self._role} to {self._instance}",
-            lambda _: self.cloud.instances[self._instance].attach(self._role),
+            work,
             code=lambda vm: AttachRole(self._role, vm.region_id, (vm.instance_id,)),
             done=f"{self._instance} has the role {self._role}",
             quiet=True,
@@ -98,6 +109,7 @@ class StartPanel(Panel):
         """Fetch the instance's temporary credential: `vm.credentials()`. It is shown masked."""
 
         def work(_: JobContext) -> Any:
+            self._comes_after("role", "attach")
             found = self.cloud.instances[self._instance].credentials()
             self._fetched = True
             return found
@@ -113,6 +125,7 @@ class StartPanel(Panel):
         """Download the picture with it: `bucket.using(vm).download(key)`. An existing file of that name is replaced."""
 
         def work(ctx: JobContext) -> DownloadedFile:
+            self._comes_after("role", "grant", "attach")
             bucket = self.cloud.buckets[self._bucket].using(self.cloud.instances[self._instance])
             found = bucket.download(
                 self._key, overwrite=True, progress=ctx.progress, cancel=lambda: ctx.cancelled
@@ -137,6 +150,16 @@ class StartPanel(Panel):
 
         return self.act("clean up", work, done="nothing that you created here is left")
 
+    def _comes_after(self, *steps: str) -> None:
+        """Raise InputError, naming the button, where one of these steps is not done yet. Part of a job."""
+        if self.step in steps:
+            self._look()  # perhaps somebody else has done it
+        if (now := self.step) in steps:
+            raise InputError(
+                f"This step comes later: “{self._steps[now].description}” is not done yet.",
+                next_step=f"press {self._steps[now].description}",
+            )
+
     # -- what it shows ---------------------------------------------------------------------------------------
 
     @property
@@ -159,6 +182,12 @@ class StartPanel(Panel):
 
     def _draw(self, picture: Picture) -> None:
         now = self.step
+        if (
+            now == "role" and self._fetched and not self.model.busy
+        ):  # taken away elsewhere: nothing of it is left
+            self._fetched = self._downloaded = False
+            self._outcome.value = ""
+            self._say("", "info")
         for name, button in self._steps.items():
             button.button_style = "primary" if name == now else ""
         self._clean.button_style = "" if now else "primary"

@@ -89,7 +89,7 @@ class WirePanel(Panel):
         self.table.empty = "No exchange yet, or none that passes the filters."
         self.table.observe(lambda _: self._open(), names=["selected"])
         self._folded = widgets.HTML()
-        self._opened = widgets.HTML(_CHOOSE, layout=widgets.Layout(width="100%"))
+        self._opened = widgets.HTML(_CHOOSE, layout=widgets.Layout(width="auto"))
         again = self.button("Look again", self.refresh, tooltip="Read anew: cloud.wire.exchanges()")
         clear = self.button(
             "Clear exchanges", self.clear, tooltip="Forget what was shown so far: cloud.wire.clear()"

@@ -24,6 +24,9 @@ _MEANS = {
     "sandbox": "A local cloud of your own: nothing here leaves this machine, and nothing here can break anything.",
     "live": "A real account: each change is shown first and waits for your yes.",
 }
+_RESET = (
+    "Put the world back: all is as at the start. What you made since is gone, the notebooks' progress stays."
+)
 _NO_RESET = "A live account is not put back. What was created from here is undone by cloud.clean_up()."
 
 
@@ -44,13 +47,13 @@ class WorldPanel(Panel):
 
     def _controls(self) -> Sequence[widgets.Widget]:
         self._account = widgets.HTML()
-        self._shown = widgets.HTML(layout=widgets.Layout(width="100%"))
+        self._shown = widgets.HTML(layout=widgets.Layout(width="auto"))
         again = self.button("Look again", self.refresh, tooltip="Read the picture anew: cloud.picture()")
         if self.cloud.can_reset:
             back = self.button(
                 "Put the world back", self.reset, tooltip="As it was at the start: cloud.reset()"
             )
-            return self._account, self._shown, row(again, back)
+            return self._account, self._shown, row(again, back), note(_RESET)
         return self._account, self._shown, row(again), note(_NO_RESET)
 
     # -- actions ---------------------------------------------------------------------------------------------

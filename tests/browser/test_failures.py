@@ -119,6 +119,8 @@ FORCED = (
         "p.bucket.value = 'sandbox-photos'; p.write_document()",
     ),
     Forced("Role", "Grant document", API),
+    Forced("Role", "Look again", API),
+    Forced("Instances", "Look again", API),
     Forced("Instances", "Attach role", API, before="p.select('windows-1')"),
     Forced("Instances", "Replace role", API, before="p.select('web-1'); p.role.value = 'OtherRole'"),
     Forced("Instances", "Detach role", API),

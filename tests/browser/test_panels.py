@@ -140,6 +140,12 @@ def test_both_themes_wide_and_narrow(bench: Bench, theme: str, artefacts: Path) 
                     ".filter(n => n.getBoundingClientRect().right > innerWidth + 1).map(n => n.className)"
                 )
                 assert wide == [], f"{case.name} is wider than the window"
+                bars = area.evaluate(
+                    "a => [...a.querySelectorAll('.rr-panel, .jp-OutputArea-output')]"
+                    ".filter(n => n.scrollWidth > n.clientWidth + 1 && n.clientWidth)"
+                    ".map(n => [n.className, n.scrollWidth, n.clientWidth])"
+                )
+                assert bars == [], f"{case.name} has a scroll bar of its own"
         assert axe_violations(page) == []
     finally:
         page.set_viewport_size({"width": 1400, "height": 2600})

@@ -68,6 +68,13 @@ def own_policy(area: Locator) -> None:
     buttons("Write the document", "Grant document")(area)
 
 
+def every_way_to_a_credential(area: Locator) -> None:
+    for folded in ("the three methods, side by side", "the mixed-triple trap"):
+        area.get_by_role("button", name=f"Show {folded}").click()
+        area.get_by_role("button", name=f"Hide {folded}").wait_for()
+    buttons("Get credential", "Run all three methods", "Expire now", "Who am I there?", "Show the trap")(area)
+
+
 def refused_in_normal_mode(area: Locator) -> None:
     area.get_by_role("combobox", name="Metadata mode").select_option("normal")
     assert "Failed" in press(area, "Get credential")
@@ -116,9 +123,7 @@ PATHS: dict[str, list[Clicks]] = {
     "03_credentials": [
         Clicks(
             'instance="web-1"',
-            buttons(
-                "Get credential", "Run all three methods", "Expire now", "Who am I there?", "Show the trap"
-            ),
+            every_way_to_a_credential,
         ),
         Clicks('instance="hardened-1"', refused_in_normal_mode),
     ],

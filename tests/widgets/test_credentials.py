@@ -221,6 +221,26 @@ def test_every_button_shows_its_failure(
     assert panel.model.error is None, panel.text()
 
 
+def test_a_credential_ended_by_hand_is_not_called_good(cloud: Cloud, made: Made) -> None:
+    panel = made(CredentialsPanel(cloud))
+    click(panel, "Get credential")
+    click(panel, "Expire now")
+    click(panel, "Get credential")
+    assert "a program cannot see" in panel.model.status
+    assert panel._status.kind == "info"
+    click(panel, "Refresh")
+    click(panel, "Get credential")
+    assert panel._status.kind == "done"
+
+
+def test_the_requests_say_in_which_mode_they_were(cloud: Cloud, made: Made) -> None:
+    panel = made(CredentialsPanel(cloud))
+    panel.mode.value = "normal"
+    click(panel, "Get credential")
+    assert {request.mode for request in panel.model.result.requests} == {"normal"}
+    assert "instance_id" not in panel._outcome.value
+
+
 def test_an_action_refused_by_sts_keeps_code_and_request_id(cloud: Cloud, world: Sandbox, made: Made) -> None:
     panel = made(CredentialsPanel(cloud))
     world.fault("openapi-500")

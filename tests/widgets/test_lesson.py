@@ -44,6 +44,25 @@ def test_the_task_stands_there(cloud: Cloud, made: Made) -> None:
     assert "Last verdict: ○ not attempted" in panel._known.value
 
 
+def test_a_typed_check_shows_in_the_panels(cloud: Cloud, made: Made) -> None:
+    known = lesson(cloud, "01")
+    panel, around = made(ExercisePanel(known.q1)), made(LessonPanel(known))
+    known.q1.solution(apply=True)
+    deadline = time.monotonic() + 5
+    while "correct" not in panel._known.value or "1 of " not in around._score.value:
+        assert time.monotonic() < deadline, panel._known.value + around._score.value
+        time.sleep(0.02)
+
+
+def test_a_hint_leaves_what_the_check_found(cloud: Cloud, made: Made) -> None:
+    panel = made(ExercisePanel(lesson(cloud, "01").q1))
+    click(panel, "Check")
+    found = panel._outcome.value
+    click(panel, "Hint")
+    assert panel._outcome.value == found
+    assert panel._status.kind == "info", "nothing is done yet"
+
+
 def test_check_says_the_outcome_in_words(cloud: Cloud, made: Made) -> None:
     panel = made(ExercisePanel(lesson(cloud, "01").q1))
     click(panel, "Check")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import ramrole_nb
-from ramrole_nb.errors import ServiceError
+from ramrole_nb.errors import InputError, ServiceError
 from ramrole_nb.widgets import StartPanel
 from tests.widgets.conftest import click, failure_of, states
 
@@ -63,9 +63,27 @@ def test_the_whole_way_by_clicks(world: Sandbox, made: Made, tmp_path: Path) -> 
 def test_a_step_too_early_says_what_is_missing(cloud: Cloud, made: Made, text: str) -> None:
     panel = made(StartPanel(cloud))
     click(panel, text)
-    assert failure_of(panel) is not None
-    assert "next step" in panel.text()
+    assert isinstance(failure_of(panel), InputError)
+    assert "next step  press 1. Create the role" in panel.text(), "it names the button, not a call"
     assert panel.step == "role"
+
+
+def test_what_another_session_did_counts(cloud: Cloud, world: Sandbox, made: Made) -> None:
+    panel = made(StartPanel(cloud))
+    ramrole_nb.connect(world).roles.create("EcsRamRole")
+    click(panel, "2. Let it read OSS")
+    assert failure_of(panel) is None, panel.text()
+
+
+def test_what_is_cleaned_up_elsewhere_leaves_no_result_behind(cloud: Cloud, made: Made) -> None:
+    panel = made(StartPanel(cloud))
+    for text, _ in STEPS:
+        click(panel, text)
+    assert "example.png" in panel._outcome.value
+    cloud.clean_up()
+    panel.refresh().wait()
+    assert panel._outcome.value == ""
+    assert panel.model.status == ""
 
 
 @pytest.mark.parametrize("text", [text for text, _ in STEPS[:3]])
