@@ -5,20 +5,20 @@ from __future__ import annotations
 import sys
 from typing import Any, Protocol
 
-__all__ = ["Closable", "shown_here"]
+__all__ = ["Replaceable", "shown_here"]
 
 
-class Closable(Protocol):
-    """What can be closed."""
+class Replaceable(Protocol):
+    """What gives way to what the cell makes anew."""
 
-    def close(self) -> None: ...
+    def replaced(self) -> None: ...
 
 
 # Cell -> the run that made its panels, and they.
-_shown: dict[str, tuple[int, list[Closable]]] = {}
+_shown: dict[str, tuple[int, list[Replaceable]]] = {}
 
 
-def shown_here(panel: Closable) -> None:
+def shown_here(panel: Replaceable) -> None:
     """Note that the running cell made `panel`; close what an earlier run of the same cell made."""
     cell, run = _this_cell()
     if not cell:
@@ -27,7 +27,7 @@ def shown_here(panel: Closable) -> None:
     if before != run:
         _shown.pop(cell)
         for old in panels:
-            old.close()
+            old.replaced()
         panels = []
     panels.append(panel)
     _shown[cell] = (run, panels)

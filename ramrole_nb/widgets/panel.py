@@ -505,6 +505,15 @@ class Panel:
             widget.close()
         self._release()
 
+    def replaced(self) -> None:
+        """Close it because its cell runs again. IPython keeps it as an earlier output: its last looks are let go, too."""
+        self.close()
+        told = f"This {self.TITLE} panel was replaced: its cell was run again."
+        self._last = f"<p>{escape(told)}</p>", told
+        self.model.unobserve_all()
+        self.model.result = self.model.error = None
+        self._job = self._looking = None
+
     def _release(self) -> None:
         """Let go of the widgets: IPython keeps every panel that a cell has shown (`Out[n]`), and each holds some hundred."""
         for name, value in list(vars(self).items()):

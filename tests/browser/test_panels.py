@@ -223,9 +223,10 @@ def test_running_a_cell_again_piles_up_nothing(bench: Bench) -> None:
     number = place_of(case) + 1
     count = (
         "[threading.active_count(), len(os.listdir('/proc/self/fd')), "
-        "len(__import__('ipywidgets').widgets.widget._instances)]"
+        "len(__import__('ipywidgets').widgets.widget._instances), "
+        "sum(isinstance(one, __import__('ipywidgets').Widget) for one in gc.get_objects())]"
     )
-    bench.run("import os, threading")
+    bench.run("import gc, os, threading")
     for _ in range(3):
         bench.opened.run(number)
     bench.page.wait_for_timeout(500)
@@ -243,6 +244,7 @@ def test_running_a_cell_again_piles_up_nothing(bench: Bench) -> None:
     assert after[0] <= before[0] + 1, "threads"
     assert after[1] <= before[1] + 2, "open files and sockets"
     assert after[2] == before[2], "widgets"
+    assert after[3] <= before[3], "closed widgets that something still holds"
 
 
 def test_what_is_saved_holds_no_trouble(bench: Bench, lab: Lab, artefacts: Path) -> None:

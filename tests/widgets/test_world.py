@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import ipywidgets as widgets
 import pytest
 
 import ramrole_nb as rr
@@ -167,6 +169,26 @@ def test_a_reset_that_fails(cloud: Cloud, world: Sandbox, made: Made) -> None:
         assert "ramrole sandbox start" in panel.text()
     finally:
         world.start()
+
+
+def test_a_panel_whose_cell_runs_again_lets_go_of_everything(cloud: Cloud) -> None:
+    """IPython keeps each earlier output (`Out`), so what a replaced panel holds is held for good."""
+
+    def living() -> int:
+        gc.collect()
+        return sum(isinstance(one, widgets.Widget) for one in gc.get_objects())
+
+    kept = [WorldPanel(cloud).wait()]
+    kept[0].replaced()
+    before = living()
+    for _ in range(50):
+        panel = WorldPanel(cloud).wait()
+        panel._repr_mimebundle_()
+        panel.replaced()
+        kept.append(panel)
+    assert living() <= before
+    assert "replaced: its cell was run again" in repr(kept[-1])
+    assert len(kept[-1].html()) < 200
 
 
 def test_many_panels_leave_nothing_behind(cloud: Cloud) -> None:

@@ -19,6 +19,11 @@ def style(*names: str) -> str:
     return "".join((STATIC / f"{name}.css").read_text("utf-8") for name in ("common", *names))
 
 
+def module(name: str) -> str:
+    """Return an element's front-end module as text: a path would be watched by anywidget, which then keeps each widget."""
+    return (STATIC / name).read_text("utf-8")
+
+
 # What could be a secret in a piece of code: one run of the characters secrets are made of. The names of the fields
 # stay out of it, so that `security_token=credential.security_token`, which teaches, is not masked.
 _RUN = re.compile(r"[0-9A-Za-z+/_.-]{8,}={0,2}")

@@ -8,7 +8,7 @@ from typing import Any
 import anywidget
 import traitlets
 
-from ._base import STATIC, Code, Text, style
+from ._base import Code, Text, module, style
 
 __all__ = ["CodeBlock", "Tabs"]
 
@@ -16,7 +16,7 @@ __all__ = ["CodeBlock", "Tabs"]
 class CodeBlock(anywidget.AnyWidget):
     """A piece of code with a Copy button. Traits: `code`, `language` (shown, nothing is coloured), `title`."""
 
-    _esm = STATIC / "code.js"
+    _esm = module("code.js")
     _css = style("code_common", "code")
 
     code = Code("").tag(sync=True)
@@ -31,7 +31,7 @@ class Tabs(anywidget.AnyWidget):
     tab's index, from 0). Set them together with `show()`.
     """
 
-    _esm = STATIC / "tabs.js"
+    _esm = module("tabs.js")
     _css = style("code_common", "tabs")
 
     titles = traitlets.List(Text()).tag(sync=True)

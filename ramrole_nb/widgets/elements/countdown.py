@@ -6,7 +6,7 @@ import time
 
 import anywidget
 
-from ._base import STATIC, NotNegative, Text, style
+from ._base import NotNegative, Text, module, style
 
 __all__ = ["Countdown", "duration"]
 
@@ -31,7 +31,7 @@ class Countdown(anywidget.AnyWidget):
     `over` what is said at the end. A screen reader hears of it at 10 minutes, at 1 minute and at the end only.
     """
 
-    _esm = STATIC / "countdown.js"
+    _esm = module("countdown.js")
     _css = style("countdown")
 
     until = NotNegative(0.0).tag(sync=True)

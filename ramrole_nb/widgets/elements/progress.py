@@ -5,7 +5,7 @@ from __future__ import annotations
 import anywidget
 import traitlets
 
-from ._base import STATIC, NotNegative, Text, style
+from ._base import NotNegative, Text, module, style
 
 __all__ = ["ProgressBar"]
 
@@ -17,7 +17,7 @@ class ProgressBar(anywidget.AnyWidget):
     (the accessible name, shown too), `caption` (e.g. "3.2 of 12 MB, 5 MB/s"), `active` (False: hidden).
     """
 
-    _esm = STATIC / "progress.js"
+    _esm = module("progress.js")
     _css = style("progress")
 
     value = NotNegative(0.0).tag(sync=True)

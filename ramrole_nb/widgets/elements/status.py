@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import anywidget
 
-from ._base import STATIC, Choice, Text, style
+from ._base import Choice, Text, module, style
 
 __all__ = ["StatusLine"]
 
@@ -30,7 +30,7 @@ class StatusLine(anywidget.AnyWidget):
     control is without a name.
     """
 
-    _esm = STATIC / "status.js"
+    _esm = module("status.js")
     _css = style("status")
 
     text = Text("").tag(sync=True)

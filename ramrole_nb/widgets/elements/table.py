@@ -12,7 +12,7 @@ import traitlets
 
 from ...errors import nearest
 from ...redact import redact
-from ._base import STATIC, Choice, Refused, Text, style
+from ._base import Choice, Refused, Text, module, style
 from ._order import shown, sort_key
 
 __all__ = ["DataTable"]
@@ -41,7 +41,7 @@ class DataTable(anywidget.AnyWidget):
     Bad columns, rows or sort raise `InputError` and change nothing.
     """
 
-    _esm = STATIC / "table.js"
+    _esm = module("table.js")
     _css = style("table")
 
     columns = traitlets.List(traitlets.Dict()).tag(sync=True)
