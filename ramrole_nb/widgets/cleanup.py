@@ -26,6 +26,10 @@ _ORDER = (
 )
 
 
+# A longer plan that stands above already is not told twice: the answer's buttons would be out of sight.
+_MOST_LINES = 10
+
+
 class CleanUpPanel(Panel):
     """Show what this user created here and has not undone, and undo it.
 
@@ -71,6 +75,8 @@ class CleanUpPanel(Panel):
     def _question_text(self, plan: Sequence[str]) -> str:
         things = "1 thing" if len(plan) == 1 else f"{len(plan):,} things"
         where = f"from {self.cloud.label} (signed by {self.cloud.provenance})"
+        if len(plan) > _MOST_LINES and list(plan) == [step.what for step in self._shown]:
+            return f"This removes {things} {where}: all that is listed above, from the top down."
         return "\n".join([f"This removes {things} {where}:", *(f"  - {line}" for line in plan)])
 
     # -- what it shows ---------------------------------------------------------------------------------------

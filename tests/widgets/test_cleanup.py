@@ -122,6 +122,19 @@ def test_it_asks_once_and_then_removes_everything(cloud: Cloud, made: Made, jour
     )
 
 
+def test_a_long_list_is_not_told_twice(cloud: Cloud, made: Made) -> None:
+    """Else the buttons of the answer would be out of sight."""
+    for number in range(12):
+        cloud.roles.create(f"Another{number}")
+    panel = made(CleanUpPanel(cloud))
+    start(panel, "Clean up (12)")
+    assert "This removes 12 things" in panel._question.value
+    assert "all that is listed above" in panel._question.value
+    assert "Another5" in panel._list.value
+    answer(panel, "Go ahead")
+    assert cloud.created() == []
+
+
 def test_clicking_leaves_what_typing_leaves(world: Sandbox, made: Made) -> None:
     def state(cloud: Cloud) -> tuple[Any, ...]:
         return (
