@@ -99,7 +99,7 @@ def test_it_shows_something_and_every_control_has_a_name(bench: Bench, case: Cas
     area = bench.area(place_of(case))
     panel = area.get_by_role("group", name=f"{case.name} panel")
     for said in ("SANDBOX", case.says):  # the frame is there before what it holds
-        expect(panel.first).to_contain_text(said, use_inner_text=True, timeout=30_000)
+        expect(panel.first).to_contain_text(said, use_inner_text=True)
     assert nameless(area) == []
     unguarded = area.locator("button:not([data-lm-suppress-shortcuts])").count()
     assert unguarded == 0, "d d on a focused button would delete the cell"

@@ -52,7 +52,7 @@ def buttons(*names: str) -> Callable[[Locator], None]:
 
 def look(area: Locator) -> None:
     """Only look."""
-    expect(area).to_contain_text("SANDBOX", use_inner_text=True, timeout=30_000)
+    expect(area).to_contain_text("SANDBOX", use_inner_text=True)
 
 
 def exercise(area: Locator) -> None:
