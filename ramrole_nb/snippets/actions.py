@@ -248,12 +248,16 @@ class WhoAmI(Action):
 
 @dataclass(frozen=True)
 class ListObjects(Action):
-    """List a bucket's objects and folders below a prefix; `internal`: over the endpoint inside the region."""
+    """List a bucket's objects and folders below a prefix.
+
+    `internal`: over the endpoint inside the region; `own_key`: signed by the caller's own key, not by an instance's role.
+    """
 
     bucket: str
     region_id: str
     prefix: str = ""
     internal: bool = True
+    own_key: bool = False
 
     @property
     def words(self) -> str:
@@ -262,13 +266,17 @@ class ListObjects(Action):
 
 @dataclass(frozen=True)
 class DownloadObject(Action):
-    """Download an object to the local file `to` (empty: the last part of its key)."""
+    """Download an object to the local file `to` (empty: the last part of its key).
+
+    `internal` and `own_key` as for `ListObjects`.
+    """
 
     bucket: str
     key: str
     region_id: str
     internal: bool = True
     to: str = ""
+    own_key: bool = False
 
     @property
     def target(self) -> str:

@@ -25,7 +25,10 @@ _TOKEN_HEADER = "x-aliyun-ecs-metadata-token"  # noqa: S105 - a header's name
 
 
 class Call(Protocol):
-    """A recorded call; `ok` whether the service did it, `check` whether it only looked something up before a change."""
+    """A recorded call.
+
+    `ok`: the service did it; `check`: it only looked something up before a change; `caller`: who signed.
+    """
 
     @property
     def service(self) -> str: ...
@@ -37,6 +40,8 @@ class Call(Protocol):
     def ok(self) -> bool: ...
     @property
     def check(self) -> bool: ...
+    @property
+    def caller(self) -> str: ...
 
 
 def actions_from(calls: Iterable[Call]) -> list[do.Action]:
@@ -160,13 +165,16 @@ class _Reader:
 
     def listed(self, call: Call) -> None:
         told = call.params
-        action = do.ListObjects(told["bucket"], told["region_id"], told.get("prefix", ""), _internal(told))
+        action = do.ListObjects(
+            told["bucket"], told["region_id"], told.get("prefix", ""), _internal(told), _own(call)
+        )
         if self._last() != action:  # a listing of several pages is one
             self._add(action)
 
     def downloaded(self, call: Call) -> None:
         told = call.params
-        self._add(do.DownloadObject(told["bucket"], told["key"], told["region_id"], _internal(told)))
+        where = told["bucket"], told["key"], told["region_id"]
+        self._add(do.DownloadObject(*where, _internal(told), own_key=_own(call)))
 
     def _add(self, action: do.Action) -> None:
         self.actions.append(action)
@@ -189,6 +197,11 @@ _READERS: dict[str, Callable[[_Reader, Call], None]] = {
     "Oss ListObjectsV2": _Reader.listed,
     "Oss GetObject": _Reader.downloaded,
 }
+
+
+def _own(call: Call) -> bool:
+    """Tell whether the session's own key signed, and not an instance's role."""
+    return not call.caller.startswith("role on ")
 
 
 def _ids(told: Mapping[str, Any]) -> tuple[str, ...]:

@@ -34,6 +34,10 @@ _PROVIDED: dict[str, tuple[str, tuple[str, ...]]] = {
         "alibabacloud-credentials",
         ("from alibabacloud_credentials.client import Client as CredentialClient",),
     ),
+    "own key": (
+        "alibabacloud-credentials",
+        ("from alibabacloud_credentials.client import Client as CredentialClient",),
+    ),
     "role": (
         "alibabacloud-credentials",
         (
@@ -74,11 +78,14 @@ _RAM_CLIENT = f"""\
 ram = RamClient(Config(credential=credential, endpoint="{LIVE.ram}"))"""
 
 _OSS_PROVIDER = '''\
-class RoleCredentials(oss2.CredentialsProvider):
-    """The instance role's credential for oss2: key, secret and token of one moment, asked for once a request."""
+class SdkCredentials(oss2.CredentialsProvider):
+    """What a credential client gives, for oss2: key, secret and token of one moment, asked for once a request."""
+
+    def __init__(self, client):
+        self.client = client
 
     def get_credentials(self):
-        now = role_credential.get_credential()
+        now = self.client.get_credential()
         return oss2.credentials.Credentials(now.access_key_id, now.access_key_secret, now.security_token)'''
 
 
@@ -357,29 +364,34 @@ print(sts.get_caller_identity().body.arn)"""
     return Fragment(text, _ON_THE_INSTANCE | {"sts"}, (_role(""),))
 
 
-def _bucket(bucket: str, region_id: str, *, internal: bool) -> tuple[str, ...]:
-    endpoint = quoted(LIVE.oss(region_id, internal=internal))
+_OWN_KEY = "own_credential = CredentialClient()  # the default credential chain, such as what `aliyun configure` stored"
+
+
+def _oss(action: do.ListObjects | do.DownloadObject, text: str) -> Fragment:
+    """Return code that uses the bucket, signed by the caller's own key or by the role of the instance it runs on."""
+    signer, needs, known = _role(""), _ON_THE_INSTANCE, "role_credential"
+    if action.own_key:
+        signer, needs, known = _OWN_KEY, frozenset({"own key"}), "own_credential"
+    endpoint = quoted(LIVE.oss(action.region_id, internal=action.internal))
     client = f"""\
 bucket = oss2.Bucket(
-    oss2.ProviderAuthV4(RoleCredentials()),  # signature V4: V1 is refused to new accounts
+    oss2.ProviderAuthV4(SdkCredentials({known})),  # signature V4: V1 is refused to new accounts
     {endpoint},
-    {quoted(bucket)},
-    region={quoted(region_id)},  # part of a V4 signature
+    {quoted(action.bucket)},
+    region={quoted(action.region_id)},  # part of a V4 signature
 )"""
-    return (_role(""), client)
+    return Fragment(text, needs | {"oss"}, (signer, client))
 
 
 def list_objects(action: do.ListObjects) -> Fragment:
     text = f"""\
 for item in oss2.ObjectIteratorV2(bucket, prefix={quoted(action.prefix)}, delimiter="/"):
     print(item.key, "" if item.is_prefix() else f"{{item.size}} bytes")"""
-    setup = _bucket(action.bucket, action.region_id, internal=action.internal)
-    return Fragment(text, _ON_THE_INSTANCE | {"oss"}, setup)
+    return _oss(action, text)
 
 
 def download_object(action: do.DownloadObject) -> Fragment:
     text = f"""\
 # Checks the CRC64 of what arrives; an existing file is overwritten.
 bucket.get_object_to_file({quoted(action.key)}, {quoted(action.target)})"""
-    setup = _bucket(action.bucket, action.region_id, internal=action.internal)
-    return Fragment(text, _ON_THE_INSTANCE | {"oss"}, setup)
+    return _oss(action, text)

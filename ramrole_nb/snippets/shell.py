@@ -225,14 +225,17 @@ def who_am_i(_: do.WhoAmI) -> Fragment:
     return Fragment("\n".join(lines), _ON_THE_INSTANCE | {"profile"})
 
 
-def _oss(words: list[str], region_id: str, *, internal: bool) -> Fragment:
+def _oss(action: do.ListObjects | do.DownloadObject, words: list[str]) -> Fragment:
+    region_id = action.region_id
     command = _command(
         *words,
-        profile=PROFILE,
+        **({} if action.own_key else {"profile": PROFILE}),
         region=region_id,
-        endpoint=LIVE.oss(region_id, internal=internal),
+        endpoint=LIVE.oss(region_id, internal=action.internal),
         sign_version="v4",  # the default, V1, is refused to new accounts
     )
+    if action.own_key:
+        return Fragment(command)
     text = f"{_configure(shlex.quote(region_id))}\n{command}"
     return Fragment(text, _ON_THE_INSTANCE | {"profile"})
 
@@ -240,10 +243,10 @@ def _oss(words: list[str], region_id: str, *, internal: bool) -> Fragment:
 def list_objects(action: do.ListObjects) -> Fragment:
     where = shlex.quote(f"oss://{action.bucket}/{action.prefix}")
     words = ["aliyun oss ls", where, "--directory"]
-    return _oss(words, action.region_id, internal=action.internal)
+    return _oss(action, words)
 
 
 def download_object(action: do.DownloadObject) -> Fragment:
     target = action.target if not action.target.startswith("-") else f"./{action.target}"
     words = ["aliyun oss cp", shlex.quote(f"oss://{action.bucket}/{action.key}"), shlex.quote(target)]
-    return _oss(words, action.region_id, internal=action.internal)
+    return _oss(action, words)

@@ -273,8 +273,8 @@ class ObjectsPanel(Panel):
         bucket = self._bucket(asked)
         internal = "-internal." in bucket.endpoint
         if key:
-            return DownloadObject(asked.bucket, key, bucket.region_id, internal, to)
-        return ListObjects(asked.bucket, bucket.region_id, asked.prefix, internal)
+            return DownloadObject(asked.bucket, key, bucket.region_id, internal, to, not asked.signer)
+        return ListObjects(asked.bucket, bucket.region_id, asked.prefix, internal, not asked.signer)
 
     def _set_prefix(self, prefix: str) -> None:
         drawer, self._drawer = self._drawer, threading.get_ident()  # the caller lists by itself

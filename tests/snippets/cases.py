@@ -54,6 +54,16 @@ KINDS: dict[str, Kind] = {
         lambda bucket, key, region, to: s.DownloadObject(bucket, key, region, internal=True, to=to),
         ("bucket", "key", "region", "to"),
     ),
+    "ListObjects-own-key": Kind(
+        lambda bucket, region, prefix: s.ListObjects(bucket, region, prefix, internal=False, own_key=True),
+        ("bucket", "region", "prefix"),
+    ),
+    "DownloadObject-own-key": Kind(
+        lambda bucket, key, region, to: s.DownloadObject(
+            bucket, key, region, internal=False, to=to, own_key=True
+        ),
+        ("bucket", "key", "region", "to"),
+    ),
     "CleanUp": Kind(
         lambda role, region, one, policy: s.CleanUp(
             (

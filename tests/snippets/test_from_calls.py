@@ -129,8 +129,10 @@ def test_objects(cloud: Cloud, tmp_path: Path) -> None:
     bucket.using(vm).download("testfolder/example.png", tmp_path)
     found = done(cloud)
     assert found[:2] == [
-        do.ListObjects("sandbox-photos", "cn-beijing", "testfolder/", internal=False),
-        do.DownloadObject("sandbox-photos", "testfolder/notes.txt", "cn-beijing", internal=False),
+        do.ListObjects("sandbox-photos", "cn-beijing", "testfolder/", internal=False, own_key=True),
+        do.DownloadObject(
+            "sandbox-photos", "testfolder/notes.txt", "cn-beijing", internal=False, own_key=True
+        ),
     ]
     assert found[-2:] == [
         do.FetchCredentials("One", WEB1),
@@ -147,7 +149,9 @@ def test_a_bucket_of_a_region_not_known_before(world: Sandbox, tmp_path: Path) -
     from ramrole_nb.cloud.objects import BoundBucket
 
     BoundBucket(cloud.context, "sandbox-backup").download("readme.txt", tmp_path)
-    assert done(cloud) == [do.DownloadObject("sandbox-backup", "readme.txt", "cn-hangzhou", internal=False)]
+    assert done(cloud) == [
+        do.DownloadObject("sandbox-backup", "readme.txt", "cn-hangzhou", internal=False, own_key=True)
+    ]
 
 
 @dataclass
@@ -157,6 +161,7 @@ class Made:
     params: dict[str, Any] = field(default_factory=dict)
     ok: bool = True
     check: bool = False
+    caller: str = "admin"
 
 
 def test_calls_of_another_form_are_left_out() -> None:

@@ -361,6 +361,23 @@ def test_listing_and_downloading_with_the_role(
     assert fetched["url"].startswith(f"https://{BUCKET}.oss-cn-beijing{suffix}.aliyuncs.com/")
 
 
+def test_listing_and_downloading_with_the_callers_own_key(
+    world: Sandbox, programs: Programs, tmp_path: Path
+) -> None:
+    mark = int(world.admin.journal()["last"])
+    target = tmp_path / "picture.png"
+    steps = (
+        s.ListObjects(BUCKET, "cn-beijing", "", internal=False, own_key=True),
+        s.DownloadObject(BUCKET, KEY, "cn-beijing", internal=False, to=str(target), own_key=True),
+    )
+    source = s.code(s.CleanUp(steps))
+    assert "on the instance" not in source
+    well(programs.python(source))
+    assert target.stat().st_size == rr.connect(world).buckets[BUCKET].head(KEY).size
+    fetched = next(e for e in world.journal(mark) if e.get("operation") == "GetObject")
+    assert fetched["principal"].endswith(":user/admin")
+
+
 @pytest.mark.namespace
 def test_with_nothing_arranged_but_the_network(world: Sandbox, tmp_path: Path) -> None:
     """Where the names lead to the sandbox, as on an instance: no proxy, and the SDKs' own certifi."""
