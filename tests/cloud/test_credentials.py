@@ -26,6 +26,7 @@ from ramrole_nb.cloud.credentials import InstanceCredentials, StaticCredentials
 from ramrole_nb.cloud.metadata import NORMAL
 from ramrole_nb.errors import CredentialsExpired, MetadataUnreachable, NoRoleAttached, RamroleError
 from ramrole_nb.models import StsCredentials
+from tests.support.threads import threads_settle
 
 if TYPE_CHECKING:
     from ramrole_nb.cloud.instances import BoundInstance
@@ -110,7 +111,7 @@ def test_a_hundred_runs_of_the_same_cell_add_no_thread(journal: Journal) -> None
     journal.mark()
     for _ in range(100):
         cell()
-    assert threading.active_count() == before
+    assert threads_settle(before)
     assert journal.metadata == []
 
 

@@ -36,6 +36,7 @@ from ramrole_nb.jobs import Job
 from ramrole_nb.sandbox import run_on
 from tests.support.files import ROOT
 from tests.support.hostile import PROXY_VARIABLES
+from tests.support.threads import threads_settle
 
 if TYPE_CHECKING:
     from ramrole_nb.cloud.instances import BoundInstance
@@ -125,7 +126,7 @@ def test_our_provider_asks_once_and_then_not_again(vm: BoundInstance) -> None:
     anew = methods.fetch_with_provider(vm, refresh=True)
     assert lines(anew) == lines(first)
     assert "same credential" in anew.note
-    assert threading.active_count() == threads
+    assert threads_settle(threads)
 
 
 def test_side_by_side(vm: BoundInstance, hands: Hands) -> None:
@@ -140,7 +141,7 @@ def test_side_by_side(vm: BoundInstance, hands: Hands) -> None:
         assert LIST + ROLE in shown
     no_secret(hands, runs)
     methods.fetch_with_tool(vm)
-    assert threading.active_count() == threads, "the SDK's scheduler threads are not ours"
+    assert threads_settle(threads), "the SDK's scheduler threads are not ours"
 
 
 def test_a_windows_instance_is_no_different(cloud: Cloud) -> None:

@@ -16,6 +16,7 @@ import pytest
 from ramrole_nb.cloud.trap import LIFETIME, TrapResult, mixed_triples
 from ramrole_nb.errors import Cancelled, InputError, NoRoleAttached, RamroleError
 from ramrole_nb.jobs import Job
+from tests.support.threads import threads_settle
 
 if TYPE_CHECKING:
     from ramrole_nb.cloud.instances import BoundInstance
@@ -52,7 +53,7 @@ def test_the_pages_getters_mix_and_ours_do_not(
     assert len(refused) == result.page_mixed
     assert knobs(world) == before
     assert any("triples taken" in message for message in seen)
-    assert threading.active_count() == threads
+    assert threads_settle(threads)
     # What the session holds is untouched, and good.
     assert vm.credentials() is held
     assert vm.identity().name.startswith("EcsRamRole/")

@@ -32,6 +32,7 @@ from ramrole_nb.errors import (
     WrongRoleName,
 )
 from ramrole_nb.widgets import CredentialsPanel
+from tests.support.threads import threads_settle
 from tests.widgets.conftest import button, click, failure_of, states
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def test_the_methods_side_by_side(cloud: Cloud, made: Made) -> None:
     click(panel, "Get credential")
     assert "This package" in panel._side_by_side.value, "it stands beside the three"
     assert methods.TOOL in panel._side_by_side.value
-    assert threading.active_count() <= threads + 1, "a timer at most"
+    assert threads_settle(threads + 1), "a timer at most"
     assert any("--RoleName" in text or "security-credentials" in text for text in panel.code.values())
 
 
@@ -388,7 +389,7 @@ def test_fifty_panels_leave_no_thread_and_no_socket(cloud: Cloud) -> None:
     for _ in range(50):
         once()
     gc.collect()  # oss2 keeps its errors, and so their sockets, in cycles
-    assert threading.active_count() <= threads + 1
+    assert threads_settle(threads + 1)
     assert open_files() <= files + 5, "fifty panels would have left fifty"
 
 

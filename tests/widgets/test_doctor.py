@@ -15,6 +15,7 @@ from ramrole_nb.cloud.credentials import forget_every_role
 from ramrole_nb.errors import Cancelled, InputError
 from ramrole_nb.widgets import DoctorPanel
 from ramrole_nb.widgets.elements import CodeBlock
+from tests.support.threads import threads_settle
 from tests.widgets.conftest import button, click, everything, states
 
 if TYPE_CHECKING:
@@ -168,5 +169,5 @@ def test_made_again_and_again_it_leaves_nothing(ready: Cloud) -> None:
     for _ in range(10):
         once()
     gc.collect()
-    assert threading.active_count() <= threads + 1
+    assert threads_settle(threads + 1)
     assert len(_instances) <= widgets + 5

@@ -13,6 +13,7 @@ import ramrole_nb as rr
 from ramrole_nb.errors import InputError
 from ramrole_nb.widgets import GymPanel
 from tests.support.snapshot import snapshot
+from tests.support.threads import threads_settle
 from tests.widgets.conftest import click, failure_of, states
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def test_no_secret_and_no_thread_is_left(cloud: Cloud, made: Made) -> None:
     before = threading.active_count()
     for _ in range(50):
         GymPanel(cloud).wait().close()
-    assert threading.active_count() <= before + 1
+    assert threads_settle(before + 1)
 
 
 def test_live_it_says_where_it_works(tmp_path: Any) -> None:

@@ -13,6 +13,7 @@ from ramrole_nb.connect import _asker
 from ramrole_nb.errors import ChangeNotConfirmed, InputError
 from ramrole_nb.redact import remember
 from ramrole_nb.widgets.panel import Panel
+from tests.support.threads import threads_settle
 from tests.widgets.conftest import button, click, everything, failure_of, states
 
 if TYPE_CHECKING:
@@ -249,5 +250,5 @@ def test_panels_made_and_closed_pile_up_nothing(cloud: Cloud) -> None:
     threads, instances = threading.active_count(), len(_instances)
     for _ in range(50):
         make()
-    assert threading.active_count() <= threads
+    assert threads_settle(threads)
     assert len(_instances) == instances

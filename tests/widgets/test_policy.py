@@ -17,6 +17,7 @@ from ramrole_nb.cloud.effective import policy_lab
 from ramrole_nb.errors import InputError, RamroleError
 from ramrole_nb.policy import Outcome, from_calls, lint, same_meaning
 from ramrole_nb.widgets import PolicyPanel
+from tests.support.threads import threads_settle
 from tests.widgets.conftest import button, click, everything, shows_its_failure, states
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ def test_made_again_and_again_nothing_piles_up(cloud: Cloud) -> None:
         panel.actions.value = "oss:GetObject"
         panel.choose_cell("oss:GetObject", OBJECT)
         panel.close()
-    assert threading.active_count() <= before
+    assert threads_settle(before)
     assert live() <= made_widgets
 
 
