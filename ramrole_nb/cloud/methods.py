@@ -421,7 +421,8 @@ def _what_it_means(vm: BoundInstance, role_name: str, mode: str, words: str) -> 
 
 def _did_you_mean(error: MetadataError, role_name: str, client: MetadataClient) -> MetadataError:
     if isinstance(error, WrongRoleName) and client.steps:
-        error.what += nearest(role_name, [client.steps[-1].answer.strip()])
+        listed = client.steps[-1].answer.strip()
+        error.what += nearest(role_name, [listed] if listed != role_name else [])
     return error
 
 
