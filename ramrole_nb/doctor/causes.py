@@ -360,7 +360,8 @@ _LIST = [
     ),
     Cause(
         "access-key-disabled", "credential", "The AccessKey exists and is disabled.",
-        "cloud.provenance", "aliyun configure list", "RAM console > Identities > Users > the user > AccessKey > Enable", _GATEWAY,
+        "cloud.provenance", "aliyun configure list", "RAM console > Identities > Users > the user > AccessKey > Enable",
+        _GATEWAY,
     ),
     Cause(
         "signature-mismatch", "credential", _same_as("SignatureDoesNotMatch"),

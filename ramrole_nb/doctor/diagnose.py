@@ -55,9 +55,9 @@ def diagnose(
     """Look for what is wrong on the way from an instance, through its role and credential, to an object.
 
     Parameters: `instance` an instance, its id or name (None: live, the machine this runs on); `object` as
-    `oss://bucket/key`, or `oss://bucket/folder/` for a listing (alone it may come first); `cloud` the session that looks (default: the one of
-    `instance`, else `rr.connect()`); `full` goes on after the first cause; `role` the role the program names, or that is
-    to be attached.
+    `oss://bucket/key`, or `oss://bucket/folder/` for a listing (where there is no instance, it may come first); `cloud` the
+    session that looks (default: the one of `instance`, else `rr.connect()`); `full` goes on after the first cause; `role`
+    the role the program names, or that is to be attached.
 
     How your program does it, where it differs: `endpoint` (such as `oss-cn-beijing.aliyuncs.com`), `signature` (`V4` or
     `V1`), `provider` its credentials provider (of oss2 or the SDK), `python` the interpreter it runs in, `front_end` the
