@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BadSignature, Conflict, PartialFailure, RamroleError
+from ..errors import BadSignature, Conflict, PartialFailure, RamroleError, ServerFault
 from ..models import Attachment, CallerIdentity, Instance, ItemResult, StsCredentials
 from ..render import html_card
 from .batches import Attachments, held_roles, role_name, trusted_role
@@ -22,6 +22,7 @@ from .credentials import InstanceCredentials, provider_for
 from .metadata import HARDENED, MetadataClient, MetadataStep
 from .preflight import Need, Preflight
 from .roles import BoundRole
+from .settings import Noted, metadata_options
 
 if TYPE_CHECKING:
     from .method_run import MethodRuns
@@ -246,25 +247,41 @@ class BoundInstance(Instance):
         return Preflight(calls).identity()
 
     def set_hardening(self, on: bool = True) -> BoundInstance:
-        """Serve metadata in security hardening mode only (`on`), or in both modes. Returns the instance as it is then."""
-        return self._set_options("HttpTokens", self.http_endpoint, "required" if on else "optional")
+        """Serve metadata in security hardening mode only (`on`), or in both modes. Returns the instance as it is then.
+
+        The former setting is in the ledger, so `cloud.clean_up()` puts it back.
+        """
+        return self._set_option("HttpTokens", "required" if on else "optional")
 
     def set_metadata(self, on: bool = True) -> BoundInstance:
-        """Switch the instance's metadata service on, or off. Off, no program on it gets a credential."""
-        return self._set_options("HttpEndpoint", "enabled" if on else "disabled", self.http_tokens)
+        """Switch the instance's metadata service on, or off. Off, no program on it gets a credential.
 
-    def _set_options(self, changed: str, endpoint: str, tokens: str) -> BoundInstance:
+        The former setting is in the ledger, so `cloud.clean_up()` puts it back.
+        """
+        return self._set_option("HttpEndpoint", "enabled" if on else "disabled")
+
+    def _set_option(self, changed: str, value: str) -> BoundInstance:
         context = self.context
-        values = {"HttpEndpoint": endpoint, "HttpTokens": tokens}
         need = Need("ecs:ModifyInstanceMetadataOptions", self.arn())
-        context.before(Change(f"set {changed}={values[changed]} on {self.instance_id}", (need,)))
-        context.calls.ecs(
-            "ModifyInstanceMetadataOptions",
-            self.region_id,
-            instance_id=self.instance_id,
-            http_endpoint=endpoint,  # the API takes both at once
-            http_tokens=tokens,
-        )
+        context.before(Change(f"set {changed}={value} on {self.instance_id}", (need,)))
+        was = metadata_options(context, [self])[self.instance_id]
+        values = {**was, changed: value}
+        endpoint, tokens = values["HttpEndpoint"], values["HttpTokens"]
+        noted = Noted(context, changed, value, [self], {self.instance_id: was[changed]})
+        try:
+            context.calls.ecs(
+                "ModifyInstanceMetadataOptions",
+                self.region_id,
+                instance_id=self.instance_id,
+                http_endpoint=endpoint,  # the API takes both at once
+                http_tokens=tokens,
+            )
+        except ServerFault:
+            raise  # no answer is no refusal: it may be set, so the entry stays open
+        except RamroleError:
+            noted.ended(refused=[self.instance_id])
+            raise
+        noted.ended(done=[self.instance_id])
         fields = {k: v for k, v in self.__dict__.items() if k != "context"}
         return BoundInstance(**{**fields, "http_endpoint": endpoint, "http_tokens": tokens}, context=context)
 
