@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import ramrole_nb as rr
+from ramrole_nb.cloud.settings import Noted
 from ramrole_nb.connect import _asker
 from ramrole_nb.ledger import Ledger
 from ramrole_nb.sandbox import Sandbox, process
@@ -154,6 +155,28 @@ def test_what_was_not_tried_is_not_noted(cloud: Cloud) -> None:
     result = cloud.instances.set_hardening(True, ["web-1", "web-2"], cancel=lambda: True)
     assert len(result.not_tried) == 2
     assert cloud.created() == []
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_a_setting_whose_outcome_nobody_wrote_down(cloud: Cloud, made: bool) -> None:
+    """As after a kill of the program, between the entry and the call or after the call."""
+    vm, before = cloud.instances["web-2"], modes(cloud)
+    Noted(cloud.context, "HttpTokens", "required", [vm], {vm.instance_id: "optional"})
+    if made:
+        cloud.context.calls.ecs(
+            "ModifyInstanceMetadataOptions",
+            instance_id=vm.instance_id,
+            http_endpoint="enabled",
+            http_tokens="required",
+        )
+    report = cloud.clean_up()
+    assert report.results == (
+        (
+            f"set HttpTokens=optional on {vm.instance_id} as before (if it was set)",
+            "done" if made else "gone already",
+        ),
+    )
+    assert modes(cloud) == before
 
 
 def test_again_there_is_nothing_to_do(cloud: Cloud, journal: Journal) -> None:
@@ -300,7 +323,7 @@ def test_cancel_stops_between_two_things_and_the_next_run_goes_on(cloud: Cloud, 
     assert done == planned[:3]
     assert report.cancelled
     assert (report.ok, report.left) == (False, 7)
-    assert [item.told for item in report.items] == ["done"] * 3 + ["not tried: cancelled"] * 6
+    assert [item.told for item in report.items] == ["done"] * 3 + ["not tried: cancelled"] * 7
     assert len(journal.writes) == 3
     assert cloud.created() == planned[3:]
     assert cloud.clean_up().ok
