@@ -319,6 +319,15 @@ def test_everything_prepared_is_in_the_ledger(cloud: Cloud, number: str) -> None
     assert found.prepare().changed  # and it can be begun anew
 
 
+def test_after_a_clean_up_a_setting_is_an_exercise_again(cloud: Cloud) -> None:
+    found = lesson(cloud, "03")
+    found.prepare()
+    assert found.q1.solution(apply=True).verdict
+    assert cloud.clean_up().ok
+    assert found.prepare().changed
+    assert found.q1.check().outcome == "not attempted"
+
+
 def test_a_world_put_back_is_prepared_anew(cloud: Cloud, world: Sandbox) -> None:
     found = lesson(cloud, "02")
     first = found.prepare()
