@@ -13,7 +13,7 @@ RamroleError
 ├── MetadataError             the instance metadata service (IMDS)
 │   ├── MetadataUnreachable   no answer: not on ECS, blocked, disabled
 │   ├── NoRoleAttached
-│   ├── WrongRoleName         another role is attached; names it
+│   ├── WrongRoleName         another role is attached, and is named; or the attached one was deleted
 │   ├── HardenedOnly          normal mode refused: HttpTokens=required
 │   └── TokenRefused          the metadata token was not issued or not accepted
 ├── CredentialsExpired        no valid credential is left and a new one cannot be had
@@ -173,7 +173,7 @@ class NoRoleAttached(MetadataError):
 
 
 class WrongRoleName(MetadataError):
-    """The role asked for is not the one attached."""
+    """The role asked for is not the one attached, or the one attached was deleted."""
 
 
 class HardenedOnly(MetadataError):

@@ -56,16 +56,33 @@ def lab_command(folder: Path, *, browser: bool, port: int) -> list[str]:
     ]
     command += [] if browser else ["--no-browser"]
     command += [f"--ServerApp.port={port}"] if port else []
+    if sys.platform != "win32":
+        # Terminals would be login shells where this command's output is no terminal, and /etc/profile sets PATH anew.
+        settings = {"shell_command": [os.environ.get("SHELL") or shutil.which("bash") or "sh"]}
+        command.append(f"--ServerApp.terminado_settings={settings!r}")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
     return command
 
 
 def lab_environment(state: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return JupyterLab's environment: kernels find the same sandbox, and our settings turn news off."""
+    """Return JupyterLab's environment: kernels find the same sandbox, and our settings turn news off.
+
+    Terminals and kernels find `ramrole` and this very `python` first, also where the environment was not activated.
+    """
     config = str(Path(__file__).parent / "jupyter_config")
     paths = [config, *filter(None, [environment.get("JUPYTER_CONFIG_PATH")])]
-    return {**environment, "RAMROLE_STATE": str(state), "JUPYTER_CONFIG_PATH": os.pathsep.join(paths)}
+    bin_folder = str(Path(sys.executable).parent)  # not resolved: a virtual environment's python is a link
+    found = [
+        bin_folder,
+        *(p for p in environment.get("PATH", os.defpath).split(os.pathsep) if p != bin_folder),
+    ]
+    return {
+        **environment,
+        "PATH": os.pathsep.join(found),
+        "RAMROLE_STATE": str(state),
+        "JUPYTER_CONFIG_PATH": os.pathsep.join(paths),
+    }
 
 
 def run_lab(folder: Path, *, browser: bool, port: int, state: Path) -> int:

@@ -1,4 +1,4 @@
-"""What this user created, on disk, so that cleaning up survives a crash.
+"""What this user created or set, on disk, so that cleaning up survives a crash.
 
 The ledger is a file of JSON lines to which several processes append at once. An entry is written **before**
 the call that creates something (`intend`), and again after it (`done`, `failed`), and again once it is
@@ -36,7 +36,7 @@ __all__ = ["KINDS", "Entry", "Ledger", "plan"]
 
 # In the order in which they are undone: the services refuse to delete what is still attached, granted or not empty.
 # Source: https://www.alibabacloud.com/help/en/ram/developer-reference/api-ram-2015-05-01-deleterole
-KINDS = ("attachment", "grant", "policy", "role", "object", "bucket", "file")
+KINDS = ("setting", "attachment", "grant", "policy", "role", "object", "bucket", "file")
 
 INTENDED, DONE, FAILED, UNDONE = "intended", "done", "failed", "undone"
 
@@ -49,8 +49,8 @@ class Entry:
     """One thing this user created, or was about to.
 
     `kind` is one of `KINDS` (others are planned last); `name` what it is called; `details` what undoing it
-    needs (the instance of an attachment, the bucket of an object); `mode`, `account_id` and `world` say
-    where it is; `time` is UTC, ISO 8601; `state` is "intended", "done", "failed" or "undone".
+    needs (the instance of an attachment, the bucket of an object, the former value of a setting); `mode`,
+    `account_id` and `world` say where it is; `time` is UTC, ISO 8601; `state` is "intended", "done", "failed" or "undone".
     """
 
     id: str
@@ -98,8 +98,8 @@ class Entry:
 def plan(entries: Iterable[Entry]) -> list[Entry]:
     """Return the open entries in the order in which to undo them.
 
-    Attachments (detach), grants (detach the policy), policies, roles, objects, buckets, files, anything
-    else; within a kind the newest first.
+    Settings (as they were), attachments (detach), grants (detach the policy), policies, roles, objects, buckets, files,
+    anything else; within a kind the newest first.
     """
     rank = {kind: at for at, kind in enumerate(KINDS)}
     left = [entry for entry in entries if entry.open]

@@ -336,7 +336,7 @@ def trusted_role(context: Context, name: str) -> None:
         raise InputError(
             f"ECS may not assume the role {name!r}. Nothing was changed.",
             reason="its trust policy does not name ecs.aliyuncs.com (the service would answer InvalidRamRole.NotEcsRole)",
-            next_step="role.set_trust(rr.policy.trust_for_service('ecs.aliyuncs.com'))",
+            next_step=f"cloud.roles[{name!r}].set_trust(rr.policy.trust_for_service('ecs.aliyuncs.com'))",
         )
 
 

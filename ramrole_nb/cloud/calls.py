@@ -110,7 +110,7 @@ class Calls:
         except RamroleError as error:  # our own provider, asked for a credential
             failure = error
         except Exception as error:  # noqa: BLE001 - whatever an SDK raises becomes one of ours
-            failure = _openapi_failure(error, product, action, self.endpoints)
+            failure = _naming(params, _openapi_failure(error, product, action, self.endpoints))
         if isinstance(failure, (MetadataError, ServiceError)):
             status, request_id = failure.status, getattr(failure, "request_id", "")
         # Raised outside of the except block: the SDK's exception, which holds the whole request, is not kept as context.
@@ -173,6 +173,15 @@ def _modelled(models: Any, action: str, params: Mapping[str, Any]) -> dict[str, 
         return [kind(**item) for item in value]
 
     return {name: model(name, value) for name, value in params.items()}
+
+
+def _naming(params: Mapping[str, Any], failure: RamroleError) -> RamroleError:
+    """Name the role of the call in the next step, so that it can be typed as it stands."""
+    if name := params.get("role_name") or params.get("ram_role_name"):
+        failure.next_step = re.sub(
+            r"\brole\.(?=\w+\()", lambda _: f"cloud.roles[{name!r}].", failure.next_step
+        )
+    return failure
 
 
 def _openapi_failure(error: Exception, product: str, action: str, endpoints: Endpoints) -> RamroleError:
@@ -268,6 +277,7 @@ def _no_answer(error: Exception, product: str, action: str, endpoints: Endpoints
     found = next(((match[0], words) for said, words in _MEANS if (match := said.search(told))), None)
     asked = _HOST.search(told) or _PORT.search(told)
     where = f" by {asked[1]}" if asked else ""
+    what = f"{product} {action} was not answered{where}."
     next_step = "check the network, the region and the endpoint, and try again"
     reason = f"{found[1]} ({found[0]})" if found else (told.splitlines() or [type(error).__name__])[0][:300]
     if endpoints.proxy:
@@ -277,8 +287,10 @@ def _no_answer(error: Exception, product: str, action: str, endpoints: Endpoints
                 f"nothing listens at {redact(endpoints.proxy)} any more: the sandbox has ended ({found[0]})"
             )
             next_step = START_AGAIN
+            # The host named in the message is the cloud's, which nothing was sent to.
+            what = f"The sandbox does not run any more: {product} {action} was not sent anywhere."
     return ServerFault(
-        f"{product} {action} was not answered{where}.",
+        what,
         service=product,
         action=action,
         reason=reason,

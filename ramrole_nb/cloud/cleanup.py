@@ -16,11 +16,14 @@ from .calls import checking
 from .context import Context, asking
 from .credentials import forget_role_of
 from .preflight import Need
+from .settings import KIND as SETTING
+from .settings import put_back
 
 __all__ = ["CleanUp", "Created", "Elsewhere", "Step", "Undone", "clean_up", "created", "describe", "planned"]
 
 # Why each kind is undone where it is. Source: https://www.alibabacloud.com/help/en/ram/developer-reference/api-ram-2015-05-01-deleterole
 _WHY = {
+    SETTING: "any time: nothing else hangs on it",
     "attachment": "first: an instance must not be left with a role that is gone",
     "grant": "before the policy and the role: neither can be deleted while the role holds the policy",
     "policy": "once no role holds it: else DeleteConflict.Policy.Role",
@@ -167,15 +170,15 @@ def describe(entry: Entry) -> str:
     """Say in words what undoing an entry does."""
     details = entry.details
     words = {
+        SETTING: f"set {details.get('option', '')}={details.get('was', '')} on {entry.name} as before",
         "attachment": f"detach role {details.get('role', '')} from {entry.name}",
         "grant": f"revoke {entry.name} from role {details.get('role', '')}",
         "policy": f"delete policy {entry.name}",
         "role": f"delete role {entry.name}",
         "object": f"delete oss://{details.get('bucket', '')}/{entry.name}",
     }
-    return words.get(entry.kind, f"remove {entry.kind} {entry.name}") + (
-        "" if entry.certain else " (if it exists)"
-    )
+    unsure = " (if it was set)" if entry.kind == SETTING else " (if it exists)"
+    return words.get(entry.kind, f"remove {entry.kind} {entry.name}") + ("" if entry.certain else unsure)
 
 
 def planned(context: Context) -> list[Entry]:
@@ -224,6 +227,9 @@ def _permissions(context: Context, entries: Sequence[Entry]) -> dict[str, str]:
 def _need(context: Context, entry: Entry) -> Need | None:
     account, details = context.preflight.account_id, entry.details
     role = f"acs:ram:*:{account}:role/"
+    if entry.kind == SETTING:
+        vm = f"acs:ecs:{details.get('region_id', '*')}:{account}:instance/{entry.name}"
+        return Need("ecs:ModifyInstanceMetadataOptions", vm)
     if entry.kind == "attachment":
         vm = f"acs:ecs:{details.get('region_id', '*')}:{account}:instance/{entry.name}"
         return Need("ecs:DetachInstanceRamRole", vm)
@@ -313,6 +319,8 @@ def _confirmed(
 def _undo(context: Context, entry: Entry) -> str:
     calls, details = context.calls, entry.details
     try:
+        if entry.kind == SETTING:
+            return put_back(context, entry)
         if entry.kind == "attachment":
             return _detach_role(context, entry)
         if entry.kind == "grant":

@@ -44,7 +44,8 @@ _RULES: dict[str, _Rule] = {
     "DeleteConflict.Role.Policy": _Rule(
         Conflict,
         "the role still holds policies",
-        "revoke them first: role.revoke(name), or role.delete(revoke=True)",
+        "first detach it from its instances: an attached role may be deleted, and they then have none that works; "
+        "then role.delete(revoke=True)",
     ),
     "DeleteConflict.Policy.Role": _Rule(
         Conflict, "a role still holds the policy", "revoke it first: role.revoke(name)"

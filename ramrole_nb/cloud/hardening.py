@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
-from ..errors import RamroleError
+from ..errors import RamroleError, ServerFault
 from ..models import ItemResult
 from .batches import BatchResult, batch_result, failed_item, listed
 from .context import Change, Context
 from .preflight import Need
+from .settings import Noted, metadata_options
 
 if TYPE_CHECKING:
     from .instance import BoundInstance
@@ -39,7 +40,10 @@ def harden_many(
     progress: Callable[[int, int], None] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> BatchResult:
-    """Check permissions, have the change confirmed, then set each instance. One that is so already is left alone."""
+    """Check permissions, have the change confirmed, then set each instance. One that is so already is left alone.
+
+    The former settings are written into the ledger before the first call.
+    """
     tokens = _tokens(on=on)
     already = f"it is so already (HttpTokens={tokens})"
     results = {
@@ -50,7 +54,14 @@ def harden_many(
     others = [vm for vm in vms if vm.http_tokens != tokens]
     if others:
         context.before(harden_change(others, on=on))
-        results |= _each(lambda vm: _set(context, vm, tokens), others, progress, cancel)
+        options = metadata_options(context, others)
+        was = {vm.instance_id: options[vm.instance_id]["HttpTokens"] for vm in others}
+        noted = Noted(context, "HttpTokens", tokens, others, was)
+        unsure: set[str] = set()
+        made = _each(lambda vm: _set(context, vm, tokens, unsure), others, progress, cancel)
+        good = {instance_id for instance_id, item in made.items() if item.ok}
+        noted.ended(done=good, refused=made.keys() - good - unsure)
+        results |= made
     what = "serve metadata in security hardening mode only" if on else "serve metadata in both modes"
     return batch_result("", tuple(results[vm.instance_id] for vm in vms), what, vms)
 
@@ -59,7 +70,7 @@ def _tokens(*, on: bool) -> str:
     return "required" if on else "optional"
 
 
-def _set(context: Context, vm: BoundInstance, tokens: str) -> ItemResult:
+def _set(context: Context, vm: BoundInstance, tokens: str, unsure: set[str]) -> ItemResult:
     try:
         answer = context.calls.ecs(
             "ModifyInstanceMetadataOptions",
@@ -69,6 +80,8 @@ def _set(context: Context, vm: BoundInstance, tokens: str) -> ItemResult:
             http_tokens=tokens,
         )
     except RamroleError as error:
+        if isinstance(error, ServerFault):
+            unsure.add(vm.instance_id)  # no answer is no refusal: it may be set
         return failed_item(vm.instance_id, error)
     return ItemResult(vm.instance_id, True, "200", request_id=str(answer.get("RequestId", "")))
 

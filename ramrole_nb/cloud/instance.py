@@ -5,12 +5,14 @@ Source: https://www.alibabacloud.com/help/en/ecs/developer-reference/api-ecs-201
 
 from __future__ import annotations
 
+import contextlib
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BadSignature, Conflict, PartialFailure, RamroleError
+from ..errors import BadSignature, Conflict, PartialFailure, RamroleError, ServerFault
 from ..models import Attachment, CallerIdentity, Instance, ItemResult, StsCredentials
 from ..render import html_card
 from .batches import Attachments, held_roles, role_name, trusted_role
@@ -20,6 +22,7 @@ from .credentials import InstanceCredentials, provider_for
 from .metadata import HARDENED, MetadataClient, MetadataStep
 from .preflight import Need, Preflight
 from .roles import BoundRole
+from .settings import Noted, metadata_options
 
 if TYPE_CHECKING:
     from .method_run import MethodRuns
@@ -38,6 +41,11 @@ class BoundInstance(Instance):
     context: Context = field(repr=False, compare=False, kw_only=True)
 
     # -- its role --------------------------------------------------------------------------------------------
+
+    @property
+    def typed(self) -> str:
+        """How it is written in a next step, so that it can be typed as it stands."""
+        return f"cloud.instances[{(self.name or self.instance_id)!r}]"
 
     @property
     def role_name(self) -> str:
@@ -67,7 +75,7 @@ class BoundInstance(Instance):
         if held == name and session_policy is None:
             return self
         if held:
-            replace = f"replace it: vm.replace_role({name!r}), or take it off first: vm.detach()"
+            replace = f"replace it: {self.typed}.replace_role({name!r}), or take it off first: {self.typed}.detach()"
             raise Conflict(
                 f"{self.instance_id} already has the role {held!r}; an instance has one role at most.",
                 service="Ecs",
@@ -75,12 +83,14 @@ class BoundInstance(Instance):
                 reason="a session policy is given with the attachment and is not changed later"
                 if held == name
                 else "",
-                next_step=replace if held != name else "take it off first: vm.detach(), then attach it again",
+                next_step=replace
+                if held != name
+                else f"take it off first: {self.typed}.detach(), then attach it again",
             )
         result = Attachments(self.context).checked_attach(name, [self], session_policy)
         if not result.ok:
             what = f"{self.instance_id} did not get the role {name!r}."
-            raise _item_failed(what, "AttachInstanceRamRole", result.failed[0])
+            raise self._item_failed(what, "AttachInstanceRamRole", result.failed[0])
         _wait_until(lambda: self._checked_role_name() == name, f"{self.instance_id} to show the role {name}")
         return self
 
@@ -94,7 +104,7 @@ class BoundInstance(Instance):
             result = Attachments(self.context).checked_detach([self])
             if not result.ok:
                 what = f"{self.instance_id} still has the role {held!r}, or lost it meanwhile."
-                raise _item_failed(what, "DetachInstanceRamRole", result.failed[0])
+                raise self._item_failed(what, "DetachInstanceRamRole", result.failed[0])
             _wait_until(lambda: not self._checked_role_name(), f"{self.instance_id} to show no role")
         return self
 
@@ -127,7 +137,7 @@ class BoundInstance(Instance):
                     f"{self.instance_id} did not get the role {name!r}.",
                     results=result.items,
                     reason=f"{item.code}: {item.message}",
-                    next_step="look at what is attached: vm.role_name",
+                    next_step=f"look at what is attached: {self.typed}.role_name",
                 )
         if failure is not None:
             failure.what += f" {self._put_back(held)}"
@@ -145,13 +155,51 @@ class BoundInstance(Instance):
             return f"Putting {role_name!r} back failed too: {result.failed[0].message}"
         return f"{role_name!r} was put back."
 
+    def _item_failed(self, what: str, action: str, item: ItemResult) -> Conflict:
+        """Return the error of an item that failed in a call that succeeded."""
+        return Conflict(
+            what,
+            code=item.code,
+            message=item.message,
+            request_id=item.request_id,
+            service="Ecs",
+            action=action,
+            status=200,
+            next_step=f"look at what is attached: {self.typed}.role_name",
+        )
+
     # -- metadata --------------------------------------------------------------------------------------------
 
     @property
     def metadata(self) -> MetadataClient:
         """Its metadata service, to be asked step by step in either mode."""
         proxy = self.context.endpoints.metadata_proxy(self.instance_id)
-        return MetadataClient(proxy, instance_id=self.instance_id, record=self._record)
+        return MetadataClient(
+            proxy,
+            instance_id=self.instance_id,
+            called=self.name,
+            why_silent=self._why_silent,
+            record=self._record,
+        )
+
+    def _why_silent(self) -> tuple[str, str]:
+        """Return why its metadata service cannot answer, and the next step, where ECS tells it (else two empty texts)."""
+        status, network = self.status, self.network_type
+        with contextlib.suppress(RamroleError, KeyError, IndexError), self.context.calls.checking():
+            found = self.context.calls.ecs(
+                "DescribeInstances", self.region_id, instance_ids=json.dumps([self.instance_id])
+            )
+            row = found["Instances"]["Instance"][0]
+            status, network = row["Status"], row.get("InstanceNetworkType", "")
+        if status and status != "Running":
+            start = f"aliyun ecs StartInstance --InstanceId {self.instance_id}"
+            return (
+                f"the instance is {status}: no program runs there",
+                f"start it: {start}, or ECS console > Instances > Start",
+            )
+        if network == "classic":
+            return "the instance is in a classic network", "use an instance in a VPC, or migrate this one"
+        return "", ""
 
     def _record(self, step: MetadataStep) -> None:
         self.context.wire.record(
@@ -199,25 +247,41 @@ class BoundInstance(Instance):
         return Preflight(calls).identity()
 
     def set_hardening(self, on: bool = True) -> BoundInstance:
-        """Serve metadata in security hardening mode only (`on`), or in both modes. Returns the instance as it is then."""
-        return self._set_options("HttpTokens", self.http_endpoint, "required" if on else "optional")
+        """Serve metadata in security hardening mode only (`on`), or in both modes. Returns the instance as it is then.
+
+        The former setting is in the ledger, so `cloud.clean_up()` puts it back.
+        """
+        return self._set_option("HttpTokens", "required" if on else "optional")
 
     def set_metadata(self, on: bool = True) -> BoundInstance:
-        """Switch the instance's metadata service on, or off. Off, no program on it gets a credential."""
-        return self._set_options("HttpEndpoint", "enabled" if on else "disabled", self.http_tokens)
+        """Switch the instance's metadata service on, or off. Off, no program on it gets a credential.
 
-    def _set_options(self, changed: str, endpoint: str, tokens: str) -> BoundInstance:
+        The former setting is in the ledger, so `cloud.clean_up()` puts it back.
+        """
+        return self._set_option("HttpEndpoint", "enabled" if on else "disabled")
+
+    def _set_option(self, changed: str, value: str) -> BoundInstance:
         context = self.context
-        values = {"HttpEndpoint": endpoint, "HttpTokens": tokens}
         need = Need("ecs:ModifyInstanceMetadataOptions", self.arn())
-        context.before(Change(f"set {changed}={values[changed]} on {self.instance_id}", (need,)))
-        context.calls.ecs(
-            "ModifyInstanceMetadataOptions",
-            self.region_id,
-            instance_id=self.instance_id,
-            http_endpoint=endpoint,  # the API takes both at once
-            http_tokens=tokens,
-        )
+        context.before(Change(f"set {changed}={value} on {self.instance_id}", (need,)))
+        was = metadata_options(context, [self])[self.instance_id]
+        values = {**was, changed: value}
+        endpoint, tokens = values["HttpEndpoint"], values["HttpTokens"]
+        noted = Noted(context, changed, value, [self], {self.instance_id: was[changed]})
+        try:
+            context.calls.ecs(
+                "ModifyInstanceMetadataOptions",
+                self.region_id,
+                instance_id=self.instance_id,
+                http_endpoint=endpoint,  # the API takes both at once
+                http_tokens=tokens,
+            )
+        except ServerFault:
+            raise  # no answer is no refusal: it may be set, so the entry stays open
+        except RamroleError:
+            noted.ended(refused=[self.instance_id])
+            raise
+        noted.ended(done=[self.instance_id])
         fields = {k: v for k, v in self.__dict__.items() if k != "context"}
         return BoundInstance(**{**fields, "http_endpoint": endpoint, "http_tokens": tokens}, context=context)
 
@@ -275,20 +339,6 @@ class BoundInstance(Instance):
 
     def _repr_html_(self) -> str:
         return html_card(f"Instance {self.name or self.instance_id}", self._facts())
-
-
-def _item_failed(what: str, action: str, item: ItemResult) -> Conflict:
-    """Return the error of an item that failed in a call that succeeded."""
-    return Conflict(
-        what,
-        code=item.code,
-        message=item.message,
-        request_id=item.request_id,
-        service="Ecs",
-        action=action,
-        status=200,
-        next_step="look at what is attached: vm.role_name",
-    )
 
 
 def _wait_until(holds: Callable[[], bool], what: str) -> None:

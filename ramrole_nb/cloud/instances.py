@@ -20,6 +20,7 @@ from .hardening import harden_many
 from .instance import BoundInstance
 from .replacing import Replacing
 from .roles import BoundRole
+from .settings import options_of
 from .showing import ServiceTable
 
 __all__ = ["BatchResult", "BoundInstance", "Instances"]
@@ -75,7 +76,7 @@ class Instances(ServiceTable):
         vpc = row.get("VpcAttributes", {}).get("PrivateIpAddress", {}).get("IpAddress") or []
         inner = row.get("InnerIpAddress", {}).get("IpAddress") or []
         public = row.get("PublicIpAddress", {}).get("IpAddress") or []
-        options = row.get("MetadataOptions") or {}
+        options = options_of(row)
         return BoundInstance(
             instance_id=row["InstanceId"],
             name=row.get("InstanceName", ""),
@@ -87,8 +88,8 @@ class Instances(ServiceTable):
             instance_type=row.get("InstanceType", ""),
             private_ip=next(iter([*vpc, *inner]), ""),
             public_ip=next(iter(public), ""),
-            http_tokens=options.get("HttpTokens") or "optional",
-            http_endpoint=options.get("HttpEndpoint") or "enabled",
+            http_tokens=options["HttpTokens"],
+            http_endpoint=options["HttpEndpoint"],
             context=self._context,
         )
 
@@ -253,8 +254,9 @@ class Instances(ServiceTable):
         """Serve metadata in security hardening mode only (`on`) or in both modes, on any number of instances.
 
         One call an instance; one that is so already is left alone (an instance that is given, and not named, counts as it
-        was when it was read). `progress(done, total)` is told after each; `cancel()` true begins no more. Needs
-        ecs:ModifyInstanceMetadataOptions. Raises PreflightRefused and InputError before anything is changed.
+        was when it was read). `progress(done, total)` is told after each; `cancel()` true begins no more. The former
+        settings are in the ledger, so `cloud.clean_up()` puts them back. Needs ecs:ModifyInstanceMetadataOptions. Raises
+        PreflightRefused and InputError before anything is changed.
         """
         vms = self._resolve(instances)
         return harden_many(self._context, vms, on=bool(on), progress=progress, cancel=cancel)

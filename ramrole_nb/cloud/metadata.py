@@ -74,7 +74,8 @@ class MetadataClient:
     """Asks one instance's metadata service.
 
     `proxy`: the sandbox's proxy of that instance (empty: 100.100.100.200 itself, which only works on the instance);
-    `timeout` in seconds for connecting and for each answer (None: 3 and 10); `record` is told every step.
+    `called` the instance's name; `timeout` in seconds for connecting and for each answer (None: 3 and 10); `why_silent` is
+    asked where nothing answers, and returns the reason and the next step (empty: not known); `record` is told every step.
     The address answers for whichever instance it is asked on. So a client of one instance first reads, once, on which
     it is, and raises MetadataError on another.
     """
@@ -84,7 +85,9 @@ class MetadataClient:
         proxy: str = "",
         *,
         instance_id: str = "",
+        called: str = "",
         timeout: float | None = None,
+        why_silent: Callable[[], tuple[str, str]] | None = None,
         record: Callable[[MetadataStep], None] | None = None,
     ) -> None:
         self._proxy: tuple[str, int] | None = None
@@ -96,6 +99,8 @@ class MetadataClient:
                 user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
                 self._proxy_user = Secret("Basic " + base64.b64encode(user.encode()).decode())
         self.instance_id = instance_id
+        self._typed = f"cloud.instances[{(called or instance_id)!r}]" if instance_id else "cloud.here"
+        self._why_silent = why_silent
         self.timeout = timeout
         self._own_id: str | None = None  # of the machine this runs on, once it has been asked for
         self._record = record
@@ -150,7 +155,7 @@ class MetadataClient:
             raise NoRoleAttached(
                 f"No RAM role is attached to {self.instance_id or 'this instance'}.",
                 status=status,
-                next_step="attach one: vm.attach(role)",
+                next_step=f"attach one: {self._typed}.attach(role)",
             )
         raise self._refusal(status, _CREDENTIALS, bool(token))
 
@@ -159,8 +164,8 @@ class MetadataClient:
     def credentials(self, role_name: str = "", *, mode: str = HARDENED) -> StsCredentials:
         """Fetch the role's temporary credential: a token first in security hardening mode, none in normal mode.
 
-        `role_name` empty: it is asked for. Raises NoRoleAttached, WrongRoleName (names the attached one),
-        HardenedOnly, TokenRefused, MetadataUnreachable.
+        `role_name` empty: it is asked for. Raises NoRoleAttached, WrongRoleName (names the attached one, or says that
+        it was deleted), HardenedOnly, TokenRefused, MetadataUnreachable.
         """
         if mode not in MODES:
             raise InputError(
@@ -174,6 +179,14 @@ class MetadataClient:
         status, text = self.request("GET", path, headers, secret_answer=True)
         if status == 404:
             attached = self.role_name(token)  # raises NoRoleAttached if there is none
+            if attached == name:
+                raise WrongRoleName(
+                    f"{self.instance_id or 'This instance'} names the role {name!r}, and there is no credential of it.",
+                    status=404,
+                    reason="the role was deleted while it was attached",
+                    next_step=f"create it again: cloud.roles.create({name!r}), and grant it what it needs; "
+                    f"or take its name off: {self._typed}.detach()",
+                )
             raise WrongRoleName(
                 f"The role {name!r} is not attached to {self.instance_id or 'this instance'}: {attached!r} is.",
                 status=404,
@@ -278,11 +291,15 @@ class MetadataClient:
             text = Secret(text)
         self._note(method, path, headers, status, MASK if secret_answer and status == 200 else text, started)
         if trouble or (status in (407, 502, 504) and self._proxy is not None):
+            reason, next_step = trouble or text.strip(), self._what_next(trouble)
+            if not trouble.startswith("ConnectionRefusedError") and self._why_silent is not None:
+                why, step = self._why_silent()
+                reason, next_step = why or reason, step or next_step
             raise MetadataUnreachable(
                 f"The metadata service of {self.instance_id or 'this machine'} does not answer.",
                 status=status,
-                reason=trouble or text.strip(),
-                next_step=self._what_next(trouble),
+                reason=reason,
+                next_step=next_step,
             )
         return status, text
 

@@ -400,7 +400,10 @@ def _cli(vm: BoundInstance, role_name: str, ctx: JobContext | None) -> MethodRun
 def _what_it_means(vm: BoundInstance, role_name: str, mode: str, words: str) -> RamroleError:
     """Return the error behind a program's own words: the metadata service is asked the same, and says why."""
     client = MetadataClient(
-        vm.context.endpoints.metadata_proxy(vm.instance_id), instance_id=vm.instance_id, timeout=3.0
+        vm.context.endpoints.metadata_proxy(vm.instance_id),
+        instance_id=vm.instance_id,
+        called=vm.name,
+        timeout=3.0,
     )
     try:
         found = client.credentials(role_name, mode=mode)
@@ -423,7 +426,8 @@ def _what_it_means(vm: BoundInstance, role_name: str, mode: str, words: str) -> 
 
 def _did_you_mean(error: MetadataError, role_name: str, client: MetadataClient) -> MetadataError:
     if isinstance(error, WrongRoleName) and client.steps:
-        error.what += nearest(role_name, [client.steps[-1].answer.strip()])
+        listed = client.steps[-1].answer.strip()
+        error.what += nearest(role_name, [listed] if listed != role_name else [])
     return error
 
 

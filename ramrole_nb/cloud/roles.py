@@ -5,6 +5,7 @@ Source: https://www.alibabacloud.com/help/en/ram/developer-reference/api-ram-201
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -48,8 +49,17 @@ def check_role_name(name: str) -> str:
     return name
 
 
+_SERVICE = re.compile(r"\s*([a-z0-9\-]+)(?:\.aliyuncs\.com)?\s*", re.I)
+
+
 def document_text(document: str | Mapping[str, Any], kind: str) -> str:
     """Return a checked document as text. Raises InputError naming the place of the fault."""
+    if kind == "trust" and isinstance(document, str) and (named := _SERVICE.fullmatch(document)):
+        service = f"{named[1].lower()}.aliyuncs.com"
+        raise InputError(
+            f"{document!r} is no trust policy: it is the name of a service, and a document is wanted.",
+            next_step=f"pass the document that trusts it: rr.policy.trust_for_service({service!r})",
+        )
     try:
         parse_policy(document, kind=kind)  # type: ignore[arg-type]
     except MalformedPolicyDocument as error:
@@ -148,7 +158,7 @@ class BoundRole(Role):
             raise InputError(
                 f"{name!r} is neither a policy name nor a policy document.",
                 reason="a policy name is 1 to 128 letters, digits and '-'; a document begins with {",
-                next_step="for example role.grant('AliyunOSSReadOnlyAccess')",
+                next_step=f"for example cloud.roles[{self.name!r}].grant('AliyunOSSReadOnlyAccess')",
             )
         for kind in ("System", "Custom"):
             try:
@@ -199,7 +209,7 @@ class BoundRole(Role):
                 service="Ram",
                 action="CreatePolicy",
                 status=409,
-                next_step=f"delete it, or grant it by its name: role.grant({name!r})",
+                next_step=f"delete it, or grant it by its name: cloud.roles[{self.name!r}].grant({name!r})",
             )
         account = self.arn.split(":")[3]
         need = Need("ram:CreatePolicy", f"acs:ram:*:{account}:policy/*")
@@ -223,7 +233,7 @@ class BoundRole(Role):
                 service="Ram",
                 action="DetachPolicyFromRole",
                 status=404,
-                next_step="see what it holds: role.policies()",
+                next_step=f"see what it holds: cloud.roles[{self.name!r}].policies()",
             )
         policy, context = held[name], self.context
         arn = self._policy_arn(name, policy.type)
@@ -275,8 +285,36 @@ class BoundRole(Role):
                 "DetachPolicyFromRole", policy_type=policy.type, policy_name=policy.name, role_name=self.name
             )
             context.gone("grant", policy.name, role=self.name)
-        context.calls.ram("DeleteRole", role_name=self.name)
+        try:
+            context.calls.ram("DeleteRole", role_name=self.name)
+        except Conflict as error:
+            if error.code == "DeleteConflict.Role.Policy" and (places := self._places()):
+                detach = ", ".join(f"cloud.instances[{place!r}].detach()" for place in places)
+                error.next_step = (
+                    f"first detach it from {', '.join(places)}, which would be left with none that works: {detach}; "
+                    f"then cloud.roles[{self.name!r}].delete(revoke=True)"
+                )
+            raise
         context.gone("role", self.name)
+
+    def _places(self) -> list[str]:
+        """Return the names (else ids) of the instances that have it, in the session's region and where it was attached here.
+
+        Not in all regions: it is for an error's next step, and that comes at once. What cannot be read is left out.
+        """
+        from .instances import Instances
+
+        context = self.context
+        noted = [e for e in context.ledger.open_entries() if e.kind == "attachment"]
+        regions = [str(e.details.get("region_id", "")) for e in noted if e.details.get("role") == self.name]
+        found: list[str] = []
+        for region_id in dict.fromkeys([context.region_id, *filter(None, regions)]):
+            with contextlib.suppress(RamroleError), context.calls.checking():
+                instances = Instances(context)
+                vms = instances.all(region_id=region_id)
+                held = instances.roles(vms)
+                found += [vm.name or vm.instance_id for vm in vms if held[vm.instance_id] == self.name]
+        return found
 
     def __repr__(self) -> str:
         return text_card(f"Role {self.name}", self._facts())

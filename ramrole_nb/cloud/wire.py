@@ -275,7 +275,7 @@ class Wire:
         rows = []
         for call in self.since(explain=True):
             if call.check == check:
-                why = str(call.decision.get("because", "")) or call.error
+                why = _why(call)
                 rows.append(
                     [f"{call.service}:{call.action}", str(call.status), f"{call.ms:.0f} ms", call.caller, why]
                 )
@@ -296,6 +296,14 @@ class Wire:
             folded=checks,
             folded_title=f"{len(checks):,} {FOLDED}",
         )
+
+
+def _why(call: WireCall) -> str:
+    """Say what decided. Where every policy allowed it and the service refused all the same, that is what counts."""
+    decisions = call.decision.get("all") or []
+    if call.status >= 400 and decisions and all(row.get("outcome") == "ALLOW" for row in decisions):
+        return f"allowed, then refused: {call.entry.get('error') or call.error}"
+    return str(call.decision.get("because", "")) or call.error
 
 
 def joined(call: WireCall, own: Mapping[str, WireCall]) -> WireCall:

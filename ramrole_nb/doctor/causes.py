@@ -48,6 +48,7 @@ _POLICY = f"{_HELP}/ram/policy-elements"
 _EVALUATION = f"{_HELP}/ram/policy-evaluation-process"
 _ENDPOINTS = "https://alibabacloud.com/help/en/oss/user-guide/regions-and-endpoints"
 _PASS_ROLE = f"{_HELP}/ecs/user-guide/authorize-a-ram-user-to-manage-an-instance-ram-role"
+_INSTANCES = f"{_HELP}/ecs/developer-reference/api-ecs-2014-05-26-describeinstances"
 _ATTACH = f"{_HELP}/ecs/developer-reference/api-ecs-2014-05-26-attachinstanceramrole"
 _RUN = f"{_HELP}/ecs/developer-reference/api-ecs-2014-05-26-runcommand"
 _OPTIONS = f"{_HELP}/ecs/developer-reference/api-ecs-2014-05-26-modifyinstancemetadataoptions"
@@ -58,6 +59,10 @@ _CREDENTIALS_PY = "https://github.com/aliyun/credentials-python"
 _OSS_PY = "https://github.com/aliyun/aliyun-oss-python-sdk"
 _CLI_ROLE = f"{_HELP}/cli/ecs-ram-role"
 
+_TRUST = shlex.quote(
+    '{"Version":"1","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole",'
+    '"Principal":{"Service":["ecs.aliyuncs.com"]}}]}'
+)
 _CURL_PUT = (
     'TOKEN=$(curl -sS -X PUT "http://100.100.100.200/latest/api/token"'
     ' -H "X-aliyun-ecs-metadata-token-ttl-seconds: 300")'
@@ -75,7 +80,7 @@ _TRUST_CONSOLE = "RAM console > Identities > Roles > the role > Trust Policy > E
 class Cause:
     """One cause. `meaning` is a sentence; the fixes are templates and empty where there is none; `link` is a page.
 
-    `words` says what to do where no call, command or page of the console does it.
+    `words` says what to do where no call, command or page of the console does it alone.
     """
 
     id: str
@@ -290,12 +295,14 @@ _LIST = [
     Cause(
         "role-not-visible-yet", "role", "The role was attached moments ago and does not show everywhere yet.",
         "vm.credentials()", _CURL_ROLE, _CHECK_CONSOLE, "https://github.com/alibaba/terraform-provider/issues/387",
+        words="wait some seconds, then ask again",
     ),
     Cause(
         "role-deleted", "role",
         "The attached role was deleted, or deleted and made again: its credentials may do nothing any more.",
-        "vm.replace_role(cloud.roles[{role}])", "aliyun ram GetRole --RoleName {role}",
-        "RAM console > Identities > Roles", _RAM_FAQ,
+        "cloud.roles.create({role})", f"aliyun ram CreateRole --RoleName {{role}} --AssumeRolePolicyDocument {_TRUST}",
+        "RAM console > Identities > Roles > Create Role", _RAM_FAQ,
+        words="create the role again and grant it what it needs, or take its name off the instance: vm.detach()",
     ),
     Cause(
         "trust-without-ecs", "role", _same_as("InvalidRamRole.NotEcsRole"),
@@ -348,16 +355,17 @@ _LIST = [
     ),
     Cause(
         "access-key-unknown", "credential", _same_as("InvalidAccessKeyId.NotFound"),
-        "cloud.identity()", "aliyun sts GetCallerIdentity", "RAM console > Identities > Users > the user > AccessKey",
+        "cloud.provenance", "aliyun configure list", "RAM console > Identities > Users > the user > AccessKey",
         _GATEWAY,
     ),
     Cause(
         "access-key-disabled", "credential", "The AccessKey exists and is disabled.",
-        "cloud.identity()", "", "RAM console > Identities > Users > the user > AccessKey > Enable", _GATEWAY,
+        "cloud.provenance", "aliyun configure list", "RAM console > Identities > Users > the user > AccessKey > Enable",
+        _GATEWAY,
     ),
     Cause(
         "signature-mismatch", "credential", _same_as("SignatureDoesNotMatch"),
-        "cloud.identity()", "aliyun sts GetCallerIdentity", "",
+        "cloud.provenance", "aliyun configure list", "",
         f"{_HELP}/oss/developer-reference/include-signatures-in-the-authorization-header",
     ),
     Cause(
@@ -459,7 +467,7 @@ _LIST = [
     ),
     Cause(
         "policy-not-found", "account", _same_as("EntityNotExist.Policy"),
-        "cloud.roles.policies({policy})", "aliyun ram ListPolicies", "RAM console > Permissions > Policies", _POLICY,
+        "cloud.roles.policies()", "aliyun ram ListPolicies", "RAM console > Permissions > Policies", _POLICY,
     ),
     Cause(
         "policy-not-granted", "account", _same_as("EntityNotExist.Role.Policy"),
@@ -486,6 +494,8 @@ _LIST = [
         "role-still-has-policies", "account", _same_as("DeleteConflict.Role.Policy"),
         "cloud.roles[{role}].delete(revoke=True)", "aliyun ram ListPoliciesForRole --RoleName {role}",
         "RAM console > Identities > Roles > the role > Permissions", _RAM_ERRORS,
+        words="first detach the role from its instances (cloud.picture() shows them): an attached role may be deleted, and"
+        " they then have none that works",
     ),
     Cause(
         "policy-in-use", "account",
@@ -510,8 +520,7 @@ _LIST = [
     ),
     Cause(
         "instance-not-found", "account", _same_as("InvalidInstanceId.NotFound"),
-        "cloud.instances[{instance}]", "aliyun ecs DescribeInstances --RegionId {region}", "ECS console > Instances",
-        _ATTACH,
+        "cloud.instances", "aliyun ecs DescribeInstances --RegionId {region}", "ECS console > Instances", _INSTANCES,
     ),
     Cause(
         "instance-ids-malformed", "account",
@@ -539,13 +548,13 @@ _LIST = [
     ),
     Cause(
         "instance-not-running", "account", "The instance is not running, so no command can run on it.",
-        "cloud.instances[{instance}]", "aliyun ecs StartInstance --InstanceId {instance}", "ECS console > Instances > Start",
+        "", "aliyun ecs StartInstance --InstanceId {instance}", "ECS console > Instances > Start",
         _RUN,
     ),
     Cause(
         "assistant-not-answering", "account",
         "The Cloud Assistant agent of the instance is missing, too old or does not answer.",
-        "cloud.instances[{instance}]",
+        "",
         "aliyun ecs DescribeCloudAssistantStatus --RegionId {region} --InstanceId.1 {instance}",
         "ECS console > Maintenance & Monitoring > Cloud Assistant", _RUN,
     ),
@@ -588,7 +597,7 @@ _LIST = [
     # -- object ------------------------------------------------------------------------------------------------
     Cause(
         "bucket-not-found", "object", _same_as("NoSuchBucket"),
-        "cloud.buckets[{bucket}]", "aliyun oss ls", "OSS console > Buckets",
+        "cloud.buckets", "aliyun oss ls", "OSS console > Buckets",
         "https://api.alibabacloud.com/troubleshoot?q=0015-00000101",
     ),
     Cause(
@@ -672,7 +681,8 @@ _LIST = [
     Cause(
         "session-policy", "policy",
         "The session policy given when the credential was made does not allow this.",
-        "vm.attach(cloud.roles[{role}])", "", _CHECK_CONSOLE, "https://www.alibabacloud.com/help/doc-detail/161911.htm",
+        "vm.detach().attach(cloud.roles[{role}])", "", _CHECK_CONSOLE,
+        "https://www.alibabacloud.com/help/doc-detail/161911.htm",
     ),
     Cause(
         "assume-role-refused", "policy",

@@ -129,6 +129,8 @@ def _of_ours(error: RamroleError) -> Found | None:
         return Found(OF_TOKEN.get(error.status, "metadata-failed"))
     if name == "MetadataError" and isinstance(error, MetadataError) and error.status in (429, 500, 502, 503):
         return Found("metadata-throttled" if error.status == 429 else "metadata-failed")
+    if name == "WrongRoleName" and "was deleted" in error.reason:
+        return Found("role-deleted")
     found = Found(OURS[name]) if name in OURS else None
     if found and isinstance(error, PreflightRefused):
         action, resource = error.missing[0] if error.missing else ("", "")

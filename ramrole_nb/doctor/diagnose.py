@@ -55,9 +55,9 @@ def diagnose(
     """Look for what is wrong on the way from an instance, through its role and credential, to an object.
 
     Parameters: `instance` an instance, its id or name (None: live, the machine this runs on); `object` as
-    `oss://bucket/key`, or `oss://bucket/folder/` for a listing; `cloud` the session that looks (default: the one of
-    `instance`, else `rr.connect()`); `full` goes on after the first cause; `role` the role the program names, or that is
-    to be attached.
+    `oss://bucket/key`, or `oss://bucket/folder/` for a listing (where there is no instance, it may come first); `cloud` the
+    session that looks (default: the one of `instance`, else `rr.connect()`); `full` goes on after the first cause; `role`
+    the role the program names, or that is to be attached.
 
     How your program does it, where it differs: `endpoint` (such as `oss-cn-beijing.aliyuncs.com`), `signature` (`V4` or
     `V1`), `provider` its credentials provider (of oss2 or the SDK), `python` the interpreter it runs in, `front_end` the
@@ -68,6 +68,13 @@ def diagnose(
 
     Sources: the pages named in `doctor.causes`, and https://www.alibabacloud.com/help/en/ram/policy-evaluation-process.
     """
+    if isinstance(instance, str) and instance.startswith("oss://"):  # no instance is called so
+        if object:
+            raise InputError(
+                f"{instance!r} is an object, and an instance comes first.",
+                next_step=f"the other way round: rr.diagnose({object!r}, {instance!r})",
+            )
+        instance, object = None, instance  # noqa: A001 - the word of the public interface
     bucket, key = parse_object(object) if object else ("", "")
     if signature not in SIGNATURES:
         raise InputError(

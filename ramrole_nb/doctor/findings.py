@@ -122,7 +122,8 @@ def found(
         call = known.call(facts)
     if call.startswith("rr.diagnose("):
         call = ""  # this is the diagnosis
-    if instance := facts.get("instance"):
+    instance = facts.get("instance", "")
+    if instance:
         call = _VM.sub(lambda _: f"cloud.instances[{instance!r}]", call)
     return Finding(
         known.id,
@@ -132,11 +133,12 @@ def found(
         known.command(facts) if command is None else command,
         known.fix_console,
         known.link,
-        known.words,
+        _OWN.sub(lambda _: f"cloud.instances[{instance!r}].", known.words) if instance else known.words,
     )
 
 
 # Where a template says `vm`, this case's instance is meant; so a fix can be typed as it stands.
+_OWN = re.compile(r"\bvm\.")
 _VM = re.compile(r"^vm(?=\.)|(?<=using\()vm(?=\))")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 
 from ..errors import nearest
 from .causes import CAUSES
@@ -14,6 +15,8 @@ from .surroundings import MINIMUM, older
 # Least agent versions for hardened-only, by what DescribeInstances calls the system.
 # Source: https://www.alibabacloud.com/help/en/ecs/user-guide/access-instance-metadata-using-hardened-only-mode
 _AGENTS = {"linux": "2.2.3.857", "windows": "2.1.3.857", "freebsd": "2.3.3.857"}
+
+_MEANT = re.compile(r"Did you mean '([^']+)'\?")
 
 # -- this machine ------------------------------------------------------------------------------------------------
 
@@ -50,7 +53,9 @@ def instance_missing(e: Evidence) -> Finding | None:
     answer = e.instance
     if answer is None or answer.cause != "instance-not-found":
         return None
-    return found("instance-not-found", answer.said, facts_of(e), {"asked for": e.asked.instance})
+    near = _MEANT.search(answer.said)
+    call = f"cloud.instances[{near[1]!r}]" if near else None  # else: all that there are
+    return found("instance-not-found", answer.said, facts_of(e), {"asked for": e.asked.instance}, call=call)
 
 
 def instance_stopped(e: Evidence) -> Finding | None:
@@ -208,7 +213,11 @@ def role_asked_missing(e: Evidence) -> Finding | None:
     if not (_without_role(e) and e.asked.role and e.role is not None and e.role.cause == "role-not-found"):
         return None
     sentence = f"There is no role {e.asked.role!r}.{nearest(e.asked.role, e.role_names)}"
-    return found("role-not-found", sentence, facts_of(e), {"roles": ", ".join(e.role_names[:20])})
+    near = _MEANT.search(sentence)
+    call = (
+        f"vm.attach(cloud.roles[{near[1]!r}])" if near else None
+    )  # a new one of a mistyped name helps nobody
+    return found("role-not-found", sentence, facts_of(e), {"roles": ", ".join(e.role_names[:20])}, call=call)
 
 
 def untrusted(e: Evidence) -> Finding | None:
@@ -233,7 +242,9 @@ def pass_role(e: Evidence) -> Finding | None:
         f"{vm_of(e)} has no role, and the session's user may not attach {e.asked.role}: {lacks} is missing."
     )
     seen = {"your permissions": ", ".join(f"{mark} {action}" for action, mark in e.may_attach.items())}
-    return found(cause, sentence, facts_of(e), seen)
+    # The user lacks it, and not the role.
+    command = "aliyun ram AttachPolicyToUser --PolicyType Custom --PolicyName POLICY --UserName USER"
+    return found(cause, sentence, facts_of(e), seen, call="cloud.identity()", command=command)
 
 
 def not_visible(e: Evidence) -> Finding | None:
@@ -263,11 +274,12 @@ def other_role(e: Evidence) -> Finding | None:
     near = asked.lower() == has.lower() or bool(difflib.get_close_matches(asked, [has], cutoff=0.6))
     meant = f" Did you mean {has!r}?" if near else ""
     sentence = f"{vm_of(e)} has the role {has!r}, not {asked!r}.{meant}"
-    if asked not in e.role_names and e.role_names:
+    missing = bool(e.role_names) and asked not in e.role_names
+    if missing:
         sentence += f" There is no role {asked!r} in the account."
     return found(
         "role-name-wrong", sentence, facts_of(e), {"attached": has, "asked for": asked},
-        call="vm.credentials()" if near else f"vm.replace_role({asked!r})",
+        call="vm.credentials()" if near or missing else f"vm.replace_role({asked!r})",
     )  # fmt: skip
 
 
@@ -279,9 +291,11 @@ def role_gone(e: Evidence) -> Finding | None:
     gone = e.role is not None and e.role.cause == "role-not-found"
     if gone or (e.credential is not None and e.credential.cause == "role-deleted"):
         sentence = f"The role {has!r} that is attached to {vm_of(e)} was deleted."
-        return found(
-            "role-deleted", sentence, facts_of(e), {"RAM": e.role.said if e.role else "", "attached": has}
-        )
+        seen = {"RAM": e.role.said if e.role else "", "attached": has}
+        # As it was asked for, the new one may do what this is about.
+        grant = f".grant(rr.policy.read_objects({e.asked.bucket!r}))" if e.asked.bucket else ""
+        call = f"cloud.roles.create({has!r}){grant}"
+        return found("role-deleted", sentence, {**facts_of(e), "role": has}, seen, call=call)
     ids = [
         known for known in (e.identity_role_id, e.held_role_id) if known and e.role_id and known != e.role_id
     ]

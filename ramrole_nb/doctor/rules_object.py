@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import shlex
 import time
 
@@ -40,11 +41,13 @@ def bucket_missing(e: Evidence) -> Finding | None:
         return None
     near = nearest(e.asked.bucket, e.buckets or ())
     sentence = f"There is no bucket {e.asked.bucket!r}.{near}"
+    meant = re.search(r"'([^']+)'\?$", near)
     return found(
         "bucket-not-found",
         sentence,
         facts_of(e),
         {"buckets": ", ".join((e.buckets or ())[:20]), **said_by(e.object)},
+        call=f"cloud.buckets[{meant[1]!r}]" if meant else None,
     )
 
 

@@ -116,14 +116,16 @@ class Lesson:
 
     # -- doing ---------------------------------------------------------------------------------------------------
 
-    def prepare(self) -> Prepared:
+    def prepare(self, *, again: bool = False) -> Prepared:
         """Do what the earlier notebooks would have done, and set up where the exercises begin. May be run again.
 
-        What was set up once and changed since is the learner's doing and stays so; `cloud.reset()`, or a clean-up that
-        leaves nothing, makes it begin anew. All of it is in the ledger, so `cloud.clean_up()` takes it away.
+        What the guided part needs is set up again wherever it is gone. Where an exercise begins is set up once: what was
+        changed since is the learner's doing and stays so, and what was removed is told as missing; `again` sets up anew
+        what is missing, and overwrites nothing. `cloud.reset()`, or a clean-up that leaves nothing, makes all of it begin
+        anew. All of it is in the ledger, so `cloud.clean_up()` takes it away.
         In a live session each change is confirmed as always. Raises AccessDenied, PreflightRefused, ChangeNotConfirmed.
         """
-        setup = Setup(self._cloud, self.number, self._progress)
+        setup = Setup(self._cloud, self.number, self._progress, again=again)
         try:
             with checking():  # it is not what the learner did: the wire folds it away
                 if self.number in _CATCH_UP:

@@ -155,12 +155,18 @@ class Solution:
 
 @dataclass(frozen=True, repr=False)
 class Prepared:
-    """What `prepare()` did, a sentence each; `changed` tells whether it changed anything."""
+    """What `prepare()` did, a sentence each; `changed` tells whether it changed anything.
+
+    `left` was there already; in the place of `kept` is something of the learner's; `missing` was removed since it was set
+    up; `skipped` could not be made.
+    """
 
     lesson: str
     done: tuple[str, ...]
     left: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
     @property
     def changed(self) -> bool:
@@ -170,6 +176,8 @@ class Prepared:
     def _rows(self) -> list[list[str]]:
         rows = [["done ✓", text] for text in self.done]
         rows += [["was there", text] for text in self.left]
+        rows += [["left as it is", text] for text in self.kept]
+        rows += [["missing", text] for text in self.missing]
         return rows + [["left out", text] for text in self.skipped]
 
     def __repr__(self) -> str:

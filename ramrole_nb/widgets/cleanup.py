@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["CleanUpPanel"]
 
 _ORDER = (
-    "Undone from the top down: detach, revoke, delete. The services refuse another order. What fails stays in the list, and "
-    "cleaning up again goes on from there. Credentials that were already given out stay valid until they expire."
+    "Undone from the top down: settings, detach, revoke, delete. RAM refuses to delete a role that holds a policy, and a "
+    "policy that a role holds; an attached role it may delete, and the instance then has none that works. What fails stays "
+    "in the list, and cleaning up again goes on from there. Credentials that were already given out stay valid until they "
+    "expire."
 )
 
 

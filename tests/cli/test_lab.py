@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
+import os
 import re
 import signal
 import socket
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
+from tornado import httpclient, websocket
 
 from ramrole_nb import lab
 from ramrole_nb.errors import InputError
@@ -46,6 +50,54 @@ def get(url: str) -> tuple[int, bytes]:
     body = response.read()
     connection.close()
     return response.status, body
+
+
+async def said_by_terminal(port: int, query: str, line: str) -> str:
+    """Type a line into a new terminal of the server, and return what it shows up to the word END."""
+    http_client = httpclient.AsyncHTTPClient()
+    base = f"127.0.0.1:{port}"
+    made = await http_client.fetch(
+        f"http://{base}/api/terminals?{query}", method="POST", body="", request_timeout=20
+    )
+    name = json.loads(made.body)["name"]
+    socket_ = await websocket.websocket_connect(f"ws://{base}/terminals/websocket/{name}?{query}")
+    await socket_.write_message(json.dumps(["stdin", f"{line}; echo E''ND\r"]))
+    shown = ""
+    while "END" not in shown:
+        message = await asyncio.wait_for(socket_.read_message(), 20)
+        assert isinstance(message, str), shown
+        kind, *rest = json.loads(message)
+        shown += str(rest[0]) if kind == "stdout" else ""
+    socket_.close()
+    return shown
+
+
+@pytest.mark.slow
+def test_its_terminals_find_the_command(ramrole: Ramrole, tmp_path: Path) -> None:
+    port = free_port()
+    serving = ramrole.popen("lab", "--no-browser", "--port", str(port), "--dir", str(tmp_path / "mine"))
+    assert serving.stderr
+    try:
+        address = ""
+        deadline = time.monotonic() + 40
+        while not address and time.monotonic() < deadline:
+            found = re.search(r"http://127\.0\.0\.1:\d+/\S*token=\S+", serving.stderr.readline())
+            address = found[0] if found else ""
+        assert address, "it printed no address"
+        get(address)  # it listens
+        query = urlsplit(address).query
+        shown = asyncio.run(said_by_terminal(port, query, "echo first:${PATH%%:*}:"))
+        assert f"first:{Path(sys.executable).parent}:" in re.sub(r"[\r\n]", "", shown)
+    finally:
+        serving.send_signal(signal.SIGTERM)
+        serving.communicate(timeout=20)
+
+
+def test_kernels_and_terminals_find_this_environment_first(tmp_path: Path) -> None:
+    own = str(Path(sys.executable).parent)
+    made = lab.lab_environment(tmp_path, {"PATH": os.pathsep.join(["/usr/bin", own, "/bin"])})
+    assert made["PATH"].split(os.pathsep) == [own, "/usr/bin", "/bin"]
+    assert lab.lab_environment(tmp_path, {})["PATH"].split(os.pathsep)[0] == own
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import ramrole_nb as rr
+from ramrole_nb.cloud.settings import Noted
 from ramrole_nb.connect import _asker
 from ramrole_nb.ledger import Ledger
 from ramrole_nb.sandbox import Sandbox, process
@@ -34,6 +35,7 @@ def make_everything(cloud: Cloud) -> None:
     cloud.instances["web-1"].attach(first)
     cloud.instances["batch-1"].attach(second)
     cloud.buckets["sandbox-photos"].upload(b"x", "mine.txt")
+    cloud.instances["web-2"].set_hardening()
 
 
 def nothing_is_left(cloud: Cloud) -> None:
@@ -41,6 +43,7 @@ def nothing_is_left(cloud: Cloud) -> None:
     assert cloud.roles.policies(kind="Custom", search="First") == []
     assert not any(cloud.instances.roles(list(cloud.instances)).values())
     assert "mine.txt" not in [o.key for o in cloud.buckets["sandbox-photos"].list(delimiter="")]
+    assert cloud.instances["web-2"].http_tokens == "optional"
     assert cloud.created() == []
 
 
@@ -53,9 +56,10 @@ def test_everything_goes_in_the_order_the_services_accept(cloud: Cloud, journal:
     assert report.ok
     assert [what for what, _ in report.results] == planned
     assert {result for _, result in report.results} == {"done"}
-    assert told == [(n, 9) for n in range(9)]
-    kinds = ["Detach" if "Instance" in w else w for w in journal.writes]
+    assert told == [(n, 10) for n in range(10)]
+    kinds = ["Detach" if "InstanceRamRole" in w else w.replace("Instance", "") for w in journal.writes]
     assert kinds == [
+        "ModifyMetadataOptions",
         "Detach",
         "Detach",
         *["DetachPolicyFromRole"] * 3,
@@ -66,6 +70,113 @@ def test_everything_goes_in_the_order_the_services_accept(cloud: Cloud, journal:
     ]
     nothing_is_left(cloud)
     assert "done" in repr(report)
+
+
+def modes(cloud: Cloud) -> dict[str, tuple[str, str]]:
+    return {vm.name: (vm.http_endpoint, vm.http_tokens) for vm in cloud.instances}
+
+
+def test_settings_are_put_back(cloud: Cloud) -> None:
+    before = modes(cloud)
+    cloud.instances["web-2"].set_hardening()
+    cloud.instances["hardened-1"].set_hardening(False)
+    cloud.instances["batch-1"].set_metadata(False)
+    cloud.instances.set_hardening(True, ["web-1", "batch-1", "batch-2", "hardened-1"])
+    assert cloud.created() == [
+        "set HttpTokens=optional on i-bp1sandboxbatch2 as before",
+        "set HttpTokens=optional on i-bp1sandboxbatch1 as before",
+        "set HttpTokens=optional on i-2zesandboxweb1 as before",
+        "set HttpEndpoint=enabled on i-bp1sandboxbatch1 as before",
+        "set HttpTokens=optional on i-2zesandboxweb2 as before",
+    ], "hardened-1 is as it was"
+    rows = list(cloud.ledger())
+    assert {row.kind for row in rows} == {"setting"}
+    assert all(row.may.startswith("✓") for row in rows), "whether the caller may is told"
+    assert modes(cloud) != before
+    assert cloud.clean_up().ok
+    assert modes(cloud) == before
+    assert cloud.created() == []
+
+
+def test_the_first_former_value_counts_and_setting_it_back_leaves_nothing(cloud: Cloud) -> None:
+    vm = cloud.instances["web-2"]
+    first = vm.set_hardening()
+    first.set_hardening()  # so already
+    assert len(cloud.created()) == 1
+    first.set_hardening(False)
+    assert cloud.created() == []
+    first.set_hardening()  # as it was read, it is hardened; it is not, so this is a change
+    assert len(cloud.created()) == 1
+    assert cloud.instances.set_hardening(False, ["web-2"]).ok
+    assert cloud.created() == []
+    assert vm.set_hardening(False).http_tokens == "optional"
+    assert cloud.created() == [], "what changes nothing is not noted"
+
+
+def test_a_setting_that_somebody_else_changed_since_stays(cloud: Cloud) -> None:
+    cloud.instances["web-2"].set_hardening()
+    cloud.context.calls.ecs(
+        "ModifyInstanceMetadataOptions",
+        instance_id="i-2zesandboxweb2",
+        http_endpoint="disabled",
+        http_tokens="optional",
+    )
+    report = cloud.clean_up()
+    assert [told for _, told in report.results] == ["gone already"]
+    assert modes(cloud)["web-2"] == ("disabled", "optional")
+    cloud.instances["web-2"].set_hardening()
+    assert cloud.clean_up().ok
+    assert modes(cloud)["web-2"] == ("disabled", "optional"), "the other option stays as it is"
+
+
+def test_a_refused_setting_is_not_noted_and_one_without_an_answer_is(cloud: Cloud, world: Sandbox) -> None:
+    with pytest.raises(rr.errors.InvalidRequest):
+        cloud.instances["windows-1"].set_hardening()
+    result = cloud.instances.set_hardening(True, ["windows-1", "web-1"], cancel=lambda: False)
+    assert [item.ok for item in result.items] == [False, True]
+    assert cloud.created() == ["set HttpTokens=optional on i-2zesandboxweb1 as before"]
+    vms = [cloud.instances[name] for name in ("web-2", "batch-1")]
+    assert cloud.context.preflight.account_id
+    world.fault("openapi-500")
+    assert not cloud.instances.set_hardening(True, vms).ok
+    with pytest.raises(rr.errors.ServerFault):
+        vms[0].set_metadata(False)
+    world.fault("openapi-500", False)
+    assert cloud.created()[:3] == [
+        "set HttpEndpoint=enabled on i-2zesandboxweb2 as before (if it was set)",
+        "set HttpTokens=optional on i-bp1sandboxbatch1 as before (if it was set)",
+        "set HttpTokens=optional on i-2zesandboxweb2 as before (if it was set)",
+    ]
+    assert cloud.clean_up().ok
+    assert modes(cloud)["web-2"] == ("enabled", "optional")
+
+
+def test_what_was_not_tried_is_not_noted(cloud: Cloud) -> None:
+    result = cloud.instances.set_hardening(True, ["web-1", "web-2"], cancel=lambda: True)
+    assert len(result.not_tried) == 2
+    assert cloud.created() == []
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_a_setting_whose_outcome_nobody_wrote_down(cloud: Cloud, made: bool) -> None:
+    """As after a kill of the program, between the entry and the call or after the call."""
+    vm, before = cloud.instances["web-2"], modes(cloud)
+    Noted(cloud.context, "HttpTokens", "required", [vm], {vm.instance_id: "optional"})
+    if made:
+        cloud.context.calls.ecs(
+            "ModifyInstanceMetadataOptions",
+            instance_id=vm.instance_id,
+            http_endpoint="enabled",
+            http_tokens="required",
+        )
+    report = cloud.clean_up()
+    assert report.results == (
+        (
+            f"set HttpTokens=optional on {vm.instance_id} as before (if it was set)",
+            "done" if made else "gone already",
+        ),
+    )
+    assert modes(cloud) == before
 
 
 def test_again_there_is_nothing_to_do(cloud: Cloud, journal: Journal) -> None:
@@ -172,7 +283,7 @@ def test_the_ledger_as_a_table(cloud: Cloud, world: Sandbox) -> None:
             ledger.done(ledger.intend("role", name))
     found = cloud.ledger()
     assert [step.what for step in found] == cloud.created()
-    assert [step.kind for step in found][:2] == ["attachment", "attachment"]
+    assert [step.kind for step in found][:3] == ["setting", "attachment", "attachment"]
     assert [step.what for step in found if not step.certain] == ["delete role Perhaps (if it exists)"]
     assert all(step.since.endswith("Z") and step.why for step in found)
     assert {step.may for step in found} == {"✓ yes", ""}  # "": an object
@@ -211,8 +322,8 @@ def test_cancel_stops_between_two_things_and_the_next_run_goes_on(cloud: Cloud, 
     report = cloud.clean_up(lambda *told: done.append(told[2]), cancel=lambda: len(done) == 3)
     assert done == planned[:3]
     assert report.cancelled
-    assert (report.ok, report.left) == (False, 6)
-    assert [item.told for item in report.items] == ["done"] * 3 + ["not tried: cancelled"] * 6
+    assert (report.ok, report.left) == (False, 7)
+    assert [item.told for item in report.items] == ["done"] * 3 + ["not tried: cancelled"] * 7
     assert len(journal.writes) == 3
     assert cloud.created() == planned[3:]
     assert cloud.clean_up().ok

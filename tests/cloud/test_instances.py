@@ -118,7 +118,7 @@ def test_a_second_role_is_a_conflict_before_any_change(cloud: Cloud, journal: Jo
     journal.mark()
     with pytest.raises(Conflict, match="already has the role 'First'") as caught:
         vm.attach("Second")
-    assert "vm.replace_role('Second')" in caught.value.next_step
+    assert "cloud.instances['web-1'].replace_role('Second')" in caught.value.next_step
     assert journal.writes == []
     assert vm.role_name == "First"
 
@@ -202,7 +202,7 @@ def test_session_policy_narrows_the_role(cloud: Cloud) -> None:
         bucket.head("testfolder/example.png")
     with pytest.raises(Conflict, match="already has the role") as caught:
         vm.attach(role, session_policy=only)
-    assert "vm.detach()" in caught.value.next_step
+    assert "cloud.instances['web-1'].detach()" in caught.value.next_step
     assert "replace_role" not in caught.value.next_step
 
 

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ramrole_nb.cloud.metadata import HARDENED, NORMAL, MetadataClient
+from ramrole_nb.doctor.decode import explain
 from ramrole_nb.errors import (
     HardenedOnly,
     InputError,
@@ -134,7 +136,7 @@ def test_no_role(cloud: Cloud) -> None:
         with pytest.raises(NoRoleAttached, match="No RAM role is attached to i-2zesandboxweb2") as caught:
             call()
         assert caught.value.status == 404
-        assert caught.value.next_step == "attach one: vm.attach(role)"
+        assert caught.value.next_step == "attach one: cloud.instances['web-2'].attach(role)"
 
 
 def test_a_wrong_role_name_names_the_attached_one(vm: BoundInstance) -> None:
@@ -142,6 +144,24 @@ def test_a_wrong_role_name_names_the_attached_one(vm: BoundInstance) -> None:
         with pytest.raises(WrongRoleName, match="'EcsRamRole' is") as caught:
             vm.metadata.credentials("ecsramrole", mode=mode)
         assert caught.value.status == 404
+
+
+def test_a_role_that_was_deleted_while_attached_is_said(vm: BoundInstance, cloud: Cloud) -> None:
+    cloud.roles["EcsRamRole"].delete(revoke=True)
+    for call in (
+        vm.metadata.credentials,
+        lambda: vm.metadata.credentials("EcsRamRole"),
+        lambda: vm.credentials(refresh=True),
+    ):
+        with pytest.raises(WrongRoleName, match="names the role 'EcsRamRole'") as caught:
+            call()
+        assert "deleted" in caught.value.reason
+        assert "create it again: cloud.roles.create('EcsRamRole')" in caught.value.next_step
+        assert "cloud.instances['web-1'].detach()" in caught.value.next_step
+        assert "ask for" not in caught.value.next_step
+    assert explain(caught.value).cause == "role-deleted"
+    cloud.roles.create("EcsRamRole")
+    assert vm.credentials(refresh=True).role_name == "EcsRamRole"
 
 
 def test_a_role_name_from_outside_stays_one_path_segment(vm: BoundInstance, journal: Journal) -> None:
@@ -222,6 +242,18 @@ def test_an_instance_that_has_no_metadata(cloud: Cloud, name: str, word: str) ->
     with pytest.raises(MetadataUnreachable, match="does not answer") as caught:
         cloud.instances[name].credentials()
     assert word in caught.value.reason
+    assert "firewall" not in caught.value.next_step
+
+
+def test_a_stopped_instance_is_to_be_started(cloud: Cloud) -> None:
+    stopped = cloud.instances["stopped-1"].attach(cloud.roles.create("EcsRamRole"))
+    for vm in (stopped, replace(stopped, status="Running")):  # the latter as it was read before
+        for call in (vm.credentials, vm.identity, vm.metadata.token):
+            with pytest.raises(MetadataUnreachable) as caught:
+                call()
+            assert caught.value.reason == "the instance is Stopped: no program runs there"
+            assert caught.value.next_step.startswith("start it: ")
+            assert vm.instance_id in caught.value.next_step
 
 
 # ---- asked at the address itself, which answers for the machine it is asked on

@@ -171,7 +171,7 @@ def test_no_role(cloud: Cloud) -> None:
     with pytest.raises(NoRoleAttached) as caught:
         methods.fetch_with_tool(vm)
     assert "HttpCode=404" in caught.value.reason, "the tool's own words are kept"
-    assert "vm.attach" in caught.value.next_step
+    assert "cloud.instances['web-2'].attach(role)" in caught.value.next_step
     runs = methods.fetch_all(vm)
     assert [type(run.error) for run in runs] == [NoRoleAttached, NoRoleAttached, type(None)]
     assert lines(runs[0]) == [PUT, LIST], "what it asked is seen though it failed"

@@ -9,10 +9,21 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ramrole_nb.cloud.wire import Wire
-from ramrole_nb.errors import AccessDenied
+from ramrole_nb.errors import AccessDenied, InvalidRequest
 
 if TYPE_CHECKING:
     from ramrole_nb.cloud.session import Cloud
+
+
+def test_what_was_allowed_and_then_refused_says_so(cloud: Cloud) -> None:
+    cloud.roles.create("EcsRamRole")
+    with pytest.raises(InvalidRequest):
+        cloud.instances["classic-1"].attach("EcsRamRole")
+    last = cloud.wire.last()
+    assert last.status == 403
+    assert last.decision["outcome"] == "ALLOW"
+    for shown in (repr(cloud.wire), cloud.wire._repr_html_()):
+        assert "allowed, then refused: InvalidNetworkType.MismatchRamRole" in shown
 
 
 def test_each_call_joins_its_journal_entry(cloud: Cloud) -> None:

@@ -6,6 +6,7 @@ import ast
 import json
 import random
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +190,72 @@ def test_the_fix_mends_it(broken: Broken) -> None:
     told = broken.look().findings[0]
     exec(told.fix_call, names)  # noqa: S102
     assert broken.look().findings[0].cause == "permission-missing", "the next one"
+
+
+def test_a_deleted_role_is_made_again_by_the_fix(broken: Broken) -> None:
+    names = {"cloud": broken.cloud, "rr": rr}
+    broken.role.delete(revoke=True)
+    told = broken.look().findings[0]
+    assert told.cause == "role-deleted"
+    assert "cloud.instances['i-2zesandboxweb1'].detach()" in told.fix_words
+    assert told.fix_command.startswith("aliyun ram CreateRole --RoleName EcsRamRole ")
+    document = shlex.split(told.fix_command)[-1]
+    exec(told.fix_call, names)  # noqa: S102 - as typed
+    assert broken.look().ok
+    made = broken.cloud.roles["EcsRamRole"].trust_policy
+    assert rr.policy.same_meaning(made, document)
+    broken.cloud.roles["EcsRamRole"].delete(revoke=True)
+    told = broken.look(target=None).findings[0]
+    exec(told.fix_call, names)  # noqa: S102 - without an object, too
+    assert broken.look(target=None).ok
+
+
+@pytest.mark.parametrize(
+    ("how", "cause", "fix"),
+    [
+        ({"instance": "web1"}, "instance-not-found", "cloud.instances['web-1']"),
+        ({"instance": "zzzzzz"}, "instance-not-found", "cloud.instances"),
+        ({"target": "oss://sandbox-photo/testfolder/example.png"}, "bucket-not-found", "cloud.buckets['sandbox-photos']"),
+        ({"target": "oss://qqqqqqqqqqqq/testfolder/example.png"}, "bucket-not-found", "cloud.buckets"),
+        ({"instance": "web-2", "role": "EcsRamRol"}, "role-not-found",
+         "cloud.instances['i-2zesandboxweb2'].attach(cloud.roles['EcsRamRole'])"),
+        ({"role": "Qqqqqqqqqqqq"}, "role-name-wrong", "cloud.instances['i-2zesandboxweb1'].credentials()"),
+    ],
+)  # fmt: skip
+def test_a_fix_does_not_repeat_what_failed(broken: Broken, how: dict[str, Any], cause: str, fix: str) -> None:
+    told = broken.look(**how).findings[0]
+    assert (told.cause, told.fix_call) == (cause, fix)
+    repr(eval(fix, {"cloud": broken.cloud, "rr": rr}))  # noqa: S307 - as typed
+    if cause == "instance-not-found":
+        assert told.link.endswith("api-ecs-2014-05-26-describeinstances")
+
+
+def test_a_session_policy_in_the_way_is_taken_off_by_the_fix(broken: Broken) -> None:
+    nothing = {"Version": "1", "Statement": [{"Effect": "Allow", "Action": "ecs:*", "Resource": "*"}]}
+    broken.vm.detach().attach("EcsRamRole", session_policy=nothing)
+    told = broken.look().findings[0]
+    assert told.cause == "session-policy"
+    exec(told.fix_call, {"cloud": broken.cloud, "rr": rr})  # noqa: S102 - as typed
+    assert broken.look().ok
+
+
+def test_a_user_who_may_not_attach_is_not_told_to_grant_it_to_the_role(broken: Broken) -> None:
+    told = broken.look("web-2", role="EcsRamRole", cloud=rr.connect(broken.sandbox, user="viewer")).findings[
+        0
+    ]
+    assert told.cause in ("permission-missing", "pass-role-missing")
+    assert told.fix_call == "cloud.identity()"
+    assert told.fix_command.startswith("aliyun ram AttachPolicyToUser")
+
+
+def test_a_target_alone_may_come_first(broken: Broken) -> None:
+    alone = diagnose(OBJECT, cloud=broken.cloud)
+    named = diagnose(object=OBJECT, cloud=broken.cloud)
+    assert alone.asked == named.asked == OBJECT
+    assert [f.cause for f in alone.findings] == [f.cause for f in named.findings]
+    with pytest.raises(InputError, match="an instance comes first") as caught:
+        diagnose(OBJECT, "web-1", cloud=broken.cloud)
+    assert caught.value.next_step == f"the other way round: rr.diagnose('web-1', {OBJECT!r})"
 
 
 def test_every_form_says_the_same_and_escapes(broken: Broken) -> None:

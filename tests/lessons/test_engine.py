@@ -125,7 +125,7 @@ def test_live_changes_pass_the_gate(elsewhere: Callable[..., Cloud]) -> None:
 def test_where_nothing_answers_it_cannot_be_told(elsewhere: Callable[..., Cloud]) -> None:
     found = lesson(elsewhere(proxy="http://127.0.0.1:1"), "01").q1.check()
     assert found.outcome == "cannot tell"
-    assert "Ram GetRole was not answered by" in found.message
+    assert "Ram GetRole was not sent anywhere" in found.message
     assert found.next_step
 
 
@@ -240,15 +240,52 @@ def test_prepare_leaves_what_the_learner_did(cloud: Cloud) -> None:
     first = found.prepare()
     assert first.changed
     assert "EcsRamRole on web-1" in first.done
-    cloud.instances["web-1"].detach()
     cloud.instances["web-2"].replace_role("EcsRamRole")
     cloud.roles["photo-reader"].delete(revoke=True)
     again = lesson(cloud, "05").prepare()
     assert again.done == ()
     assert "set up before" in repr(again)
-    assert cloud.instances["web-1"].role_name == ""
+    assert again.kept == ("web-2 has the role EcsRamRole",)
+    assert again.missing == (
+        "a role photo-reader: you removed it since; lesson.prepare(again=True) sets it up anew",
+    )
+    assert not any("photo-reader" in text for text in again.left)
+    for shown in (repr(again), _plain(again._repr_html_())):
+        assert re.search(r"missing\s+a role photo-reader: you removed it since", shown)
+        assert re.search(r"left as it is\s+web-2 has the role EcsRamRole", shown)
     assert cloud.instances["web-2"].role_name == "EcsRamRole"
     assert "photo-reader" not in cloud.roles
+
+
+def test_what_is_missing_is_set_up_again_when_asked(cloud: Cloud) -> None:
+    found = lesson(cloud, "05")
+    found.prepare()
+    cloud.roles["photo-reader"].delete(revoke=True)
+    cloud.instances["windows-1"].detach()
+    cloud.instances["web-2"].replace_role("EcsRamRole")
+    cloud.roles["batch-worker"].grant("AliyunECSReadOnlyAccess")
+    told = found.prepare(again=True)
+    assert "a role photo-reader, again: it was gone" in told.done
+    assert "windows-reader on windows-1, again: it was gone" in told.done
+    assert told.missing == ()
+    assert [p.type for p in cloud.roles["photo-reader"].policies()] == ["Custom"]
+    # Nothing of the learner's was overwritten.
+    assert cloud.instances["web-2"].role_name == "EcsRamRole"
+    assert "AliyunECSReadOnlyAccess" in [p.name for p in cloud.roles["batch-worker"].policies()]
+    assert not found.prepare(again=True).changed
+
+
+def test_what_the_guided_part_needs_comes_again_by_itself(cloud: Cloud) -> None:
+    lesson(cloud, "04").prepare()
+    cloud.roles["EcsRamRole"].delete(revoke=True)
+    told = lesson(cloud, "04").prepare()
+    assert told.done == ("the role EcsRamRole with AliyunOSSReadOnlyAccess, again: it was gone",)
+    assert not told.skipped
+    vm = cloud.instances["web-1"]
+    assert cloud.buckets["sandbox-photos"].using(vm).head("testfolder/example.png")
+    vm.detach()
+    assert lesson(cloud, "04").prepare().done == ("EcsRamRole on web-1, again: it was gone",)
+    assert vm.role_name == "EcsRamRole"
 
 
 def test_prepare_touches_no_role_that_is_there(cloud: Cloud) -> None:
@@ -259,7 +296,7 @@ def test_prepare_touches_no_role_that_is_there(cloud: Cloud) -> None:
     told = lesson(cloud, "03").prepare()
     assert [p.name for p in mine.policies()] == ["AliyunECSReadOnlyAccess"]
     assert cloud.instances["web-1"].role_name == "other"
-    assert any("it has the role other" in text for text in told.left)
+    assert told.kept == ("web-1 has the role other",)
 
 
 def test_prepare_completes_a_guided_role_without_permissions(cloud: Cloud) -> None:
@@ -280,6 +317,15 @@ def test_everything_prepared_is_in_the_ledger(cloud: Cloud, number: str) -> None
     assert cloud.roles.policies(kind="Custom", search="-reader") == []
     assert [found.key for found in cloud.buckets["sandbox-photos"].list(delimiter="")] == keys
     assert found.prepare().changed  # and it can be begun anew
+
+
+def test_after_a_clean_up_a_setting_is_an_exercise_again(cloud: Cloud) -> None:
+    found = lesson(cloud, "03")
+    found.prepare()
+    assert found.q1.solution(apply=True).verdict
+    assert cloud.clean_up().ok
+    assert found.prepare().changed
+    assert found.q1.check().outcome == "not attempted"
 
 
 def test_a_world_put_back_is_prepared_anew(cloud: Cloud, world: Sandbox) -> None:

@@ -98,6 +98,20 @@ def test_what_the_learner_has_stays(cloud: Cloud, gym: Gym) -> None:
     assert snapshot(cloud) == before
 
 
+@pytest.mark.parametrize("name", ["locked-cellar", "heirloom"])
+def test_settings_changed_in_a_case_leave_nothing_to_clean_up(cloud: Cloud, gym: Gym, name: str) -> None:
+    before = snapshot(cloud.reset())  # no ledger of earlier tests either
+    case = gym.start(name)
+    vm = cloud.instances[case.instance]
+    vm.set_hardening(vm.http_tokens != "required")
+    vm.set_metadata(vm.http_endpoint != "enabled")
+    assert len(cloud.created()) == 2
+    gym.stop()
+    assert snapshot(cloud) == before
+    assert cloud.clean_up().ok
+    assert snapshot(cloud) == before
+
+
 def test_another_kernel_can_stop_it(cloud: Cloud, world: Sandbox) -> None:
     before = snapshot(cloud)
     rr.gym(cloud).start("locked-cellar")

@@ -180,7 +180,7 @@ def test_no_role_attached(cloud: Cloud, made: Made, text: str) -> None:
     assert "No role is attached to web-2" in panel.text()
     click(panel, text)
     assert isinstance(panel.model.error, NoRoleAttached)
-    assert "vm.attach(role)" in panel._outcome.value
+    assert ".attach(role)" in panel._outcome.value
 
 
 def test_a_wrong_role_name(cloud: Cloud, made: Made) -> None:

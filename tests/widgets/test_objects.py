@@ -189,8 +189,8 @@ def test_an_instance_is_named_as_people_do(cloud: Cloud, made: Made) -> None:
 def test_no_role_is_said_with_the_next_step(cloud: Cloud, made: Made) -> None:
     panel = made(ObjectsPanel(cloud, "sandbox-photos", "web-2"))
     assert "web-2 has no role" in panel.text()
-    assert "attach one: vm.attach(role)" in panel.text()
-    assert "attach one: vm.attach(role)" in panel._trouble.value
+    assert "attach one: cloud.instances['web-2'].attach(role)" in panel.text()
+    assert ".attach(role)" in panel._trouble.value
     panel.key.value = KEY
     click(panel, "Download")
     assert isinstance(panel.model.error, NoRoleAttached)
