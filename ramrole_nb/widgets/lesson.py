@@ -268,9 +268,8 @@ def _said(verdict: Verdict) -> str:
 
 
 def _prepared(prepared: Prepared) -> str:
-    if prepared.changed:
-        return f"prepared: {'; '.join(prepared.done)}"
-    return "prepared: nothing had to be made"
+    told = [*prepared.done, *(f"missing: {text}" for text in prepared.missing)]
+    return f"prepared: {'; '.join(told) or 'nothing had to be made'}"
 
 
 def _score(table: ProgressTable) -> str:

@@ -256,7 +256,9 @@ def _decided(call: WireCall) -> str:
     if call.ok:
         return told
     error = call.error.partition(":")[0]
-    return error if outcome in ("", "ALLOW") else f"{told} ({error})"
+    if outcome == "ALLOW":
+        return f"allowed, then refused: {error}"
+    return f"{told} ({error})" if outcome else error
 
 
 def _cells(call: WireCall) -> list[str]:

@@ -148,12 +148,12 @@ def test_a_wrong_role_name_names_the_attached_one(vm: BoundInstance) -> None:
 
 def test_a_role_that_was_deleted_while_attached_is_said(vm: BoundInstance, cloud: Cloud) -> None:
     cloud.roles["EcsRamRole"].delete(revoke=True)
-    calls: tuple[Callable[[], object], ...] = (
+    asked: list[Callable[[], object]] = [
         vm.metadata.credentials,
         lambda: vm.metadata.credentials("EcsRamRole"),
         lambda: vm.credentials(refresh=True),
-    )
-    for call in calls:
+    ]
+    for call in asked:
         with pytest.raises(WrongRoleName, match="names the role 'EcsRamRole'") as caught:
             call()
         assert "deleted" in caught.value.reason
