@@ -138,9 +138,9 @@ with rr.show_error():
 # %% [markdown]
 # ## On the wire
 #
-# What `lesson.prepare()` did is folded away. Look for an `AttachInstanceRamRole` with the status 200: two decisions were made
-# for it, and the last one, which you see, is about `ram:PassRole`. One with 403 was allowed by your policies, and then
-# refused by the service: the line says what refused it.
+# What `lesson.prepare()` did is folded away. Look for an `AttachInstanceRamRole` with the status 200: two decisions
+# were made for it, and the last one, which you see, is about `ram:PassRole`. One with 403 was allowed by your policies,
+# and then refused by the service: the line says what refused it.
 
 # %% tags=["panel"]
 rr.widgets.WirePanel(cloud)

@@ -160,10 +160,10 @@ cloud.wire
 # %% [markdown]
 # ## Use it whole: the mixed triple
 #
-# The program on that documentation page reads the three values with three calls. Each call looks for itself. If a new credential arrives in
-# between, the program holds parts of two, and the service refuses: the key does not fit the token. Here the sandbox is
-# made to renew its credentials all the time for two seconds, and each way takes triples as fast as it can. In the panel
-# above: **Show the trap**. Look at how many were mixed.
+# The program on that documentation page reads the three values with three calls. Each call looks for itself. If a new
+# credential arrives in between, the program holds parts of two, and the service refuses: the key does not fit the
+# token. Here the sandbox is made to renew its credentials all the time for two seconds, and each way takes triples as
+# fast as it can. In the panel above: **Show the trap**. Look at how many were mixed.
 
 # %% tags=["typed"]
 cloud.instances["web-1"].mixed_triples()

@@ -42,8 +42,8 @@ lesson
 # %% [markdown]
 # ## Download the picture
 #
-# In the panel: press **List**, choose `testfolder/example.png` in the table, tick **Overwrite an existing file** (you may have
-# the picture from notebook 00) and press **Download**.
+# In the panel: press **List**, choose `testfolder/example.png` in the table, tick **Overwrite an existing file** (you
+# may have the picture from notebook 00) and press **Download**.
 
 # %% tags=["panel"]
 rr.widgets.ObjectsPanel(cloud, bucket="sandbox-photos", instance="web-1", prefix="testfolder/")

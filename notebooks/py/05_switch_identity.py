@@ -178,9 +178,9 @@ lesson.q2.check()
 # %% [markdown]
 # ### Exercise 3
 #
-# **batch-1** and **batch-2** share one role. Narrow it on batch-2 alone, to `logs/`. A **session policy**, given with the
-# attachment, can do that: `vm.attach(role, session_policy=...)`. (By clicks: in the panel above, detach the role from batch-2
-# and attach it again with the session policy; **Hint** gives the document.)
+# **batch-1** and **batch-2** share one role. Narrow it on batch-2 alone, to `logs/`. A **session policy**, given with
+# the attachment, can do that: `vm.attach(role, session_policy=...)`. (By clicks: in the panel above, detach the role
+# from batch-2 and attach it again with the session policy; **Hint** gives the document.)
 
 # %% tags=["panel"]
 rr.widgets.ExercisePanel(lesson.q3)

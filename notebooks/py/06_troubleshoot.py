@@ -76,7 +76,7 @@ with rr.show_error():
 # refused. Look at the row of `oss:PutObject`. Nothing is changed by looking.
 
 # %% tags=["panel"]
-rr.widgets.PolicyPanel(cloud, "EcsRamRole", actions=["oss:PutObject"], resources=["oss://sandbox-photos/reports/new.csv"])
+rr.widgets.PolicyPanel(cloud, "EcsRamRole", resources=["oss://sandbox-photos/reports/new.csv"])
 
 # %% [markdown]
 # The same, typed: each action with the statement that decides.
@@ -106,10 +106,9 @@ gym = rr.gym(cloud)
 gym.cases()
 
 # %% [markdown]
-# In the panel: press **Start** and read what was printed. Mend it yourself: write into *Change in the program*, press **Change
-# it**, then **Check**. Stuck? **Show solution**, and at the very last **Do it for me**. At the end press **Stop**: what the
-# case changed is put back, and nothing else.
-# **Surprise me** chooses one that you have not solved.
+# In the panel: press **Start** and read what was printed. Mend it yourself: write into *Change in the program*, press
+# **Change it**, then **Check**. Stuck? **Show solution**, and at the very last **Do it for me**. At the end press
+# **Stop**: what the case changed is put back, and nothing else. **Surprise me** chooses one that you have not solved.
 
 # %% tags=["panel"]
 rr.widgets.GymPanel(cloud, case="night-shift")
