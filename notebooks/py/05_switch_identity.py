@@ -119,7 +119,7 @@ program.download("testfolder/example.png", overwrite=True)
 # %%
 import json
 
-seen = cloud.wire.since(mark, explain=True)
+seen = [call for call in cloud.wire.since(mark, explain=True) if call.caller == "role on web-1"]
 json.loads(rr.policy.from_calls(seen).document)
 
 # %% [markdown]
