@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import sys
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
@@ -19,23 +20,44 @@ from .redact import redact
 
 __all__ = ["main"]
 
+# Lines of the log that are shown unless more are asked for: about what fits on a screen.
+_LAST = 50
 _SECRET_KEYS = ("admin_token", "sockets", "ok", "knobs", "faults")
 
 
 class _Parser(argparse.ArgumentParser):
     """argparse, with exit code 64 and the nearest valid word in its errors."""
 
+    _given: Sequence[str] = ()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self._given = sys.argv[1:] if args is None else list(args)
+        return super().parse_known_args(args, namespace)
+
+    def _meant(self) -> _Parser:
+        """Return the parser of the sub-command that was given: argparse tells of a mistyped option only at the top."""
+        found = self
+        for word in self._given:
+            for action in found._actions:
+                if isinstance(action, argparse._SubParsersAction) and isinstance(
+                    inner := action.choices.get(word), _Parser
+                ):
+                    found = inner
+                    break
+        return found
+
     def error(self, message: str) -> NoReturn:
+        meant = self._meant()
         words = re.findall(r"unrecognized arguments: (\S+)|invalid choice: '([^']+)'", message)
         hint = ""
         for option, choice in words:
             hint = (
-                nearest(option.split("=")[0], self._all_options())
+                nearest(option.split("=")[0], meant._all_options())
                 if option
-                else nearest(choice, self._all_choices())
+                else nearest(choice, meant._all_choices())
             )
         print(f"ramrole: {message}{hint}", file=sys.stderr)
-        print(f"  next step: {self.prog} --help", file=sys.stderr)
+        print(f"  next step: {meant.prog} --help", file=sys.stderr)
         raise SystemExit(64)
 
     def _parsers(self) -> list[argparse.ArgumentParser]:
@@ -58,6 +80,12 @@ class _Parser(argparse.ArgumentParser):
 def _port(text: str) -> int:
     if not re.fullmatch(r"\d{1,5}", text) or not 1 <= int(text) <= 65_535:
         raise argparse.ArgumentTypeError(f"a port is 1 to 65535, not {text!r}")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch(r"[1-9]\d{0,8}", text):
+        raise argparse.ArgumentTypeError(f"a number from 1 on, not {text!r}")
     return int(text)
 
 
@@ -147,6 +175,13 @@ def _build() -> _Parser:
     log = add(inner, "log", _log, "print the journal")
     log.add_argument("--follow", action="store_true", help="go on as requests come")
     log.add_argument("--json", action="store_true", help="one JSON object a line")
+    log.add_argument(
+        "--last",
+        type=_count,
+        default=0,
+        metavar="N",
+        help=f"the last N lines (default: {_LAST}; with --follow or --json all)",
+    )
 
     on = add(commands, "on", _on, "run a program as if on an instance: ramrole on INSTANCE -- CMD …")
     on.add_argument("instance", metavar="INSTANCE", help="id or name")
@@ -440,15 +475,28 @@ def _log(options: argparse.Namespace) -> int:
 
     _no_program(options)
     admin = process.admin_of(process.need_running(_state(options)))
-    seq, wait = 0, 0.0
-    while True:
-        found = admin.journal(seq, wait=wait)
-        wait = 25.0 if options.follow else 0.0
-        for entry in found["entries"]:
+
+    def show(entry: dict[str, Any]) -> None:
+        print(json.dumps(entry, ensure_ascii=False) if options.json else _log_line(entry), flush=True)
+
+    last = options.last or (0 if options.follow or options.json else _LAST)
+    kept: deque[dict[str, Any]] = deque(maxlen=last or None)
+    seq, count = 0, 0
+    while entries := admin.journal(seq)["entries"]:
+        seq, count = max(entry["seq"] for entry in entries), count + len(entries)
+        kept.extend(entries)
+        if not last:  # nothing is held back
+            while kept:
+                show(kept.popleft())
+    if count > len(kept) and last and not options.last:
+        print(f"{count - len(kept)} earlier lines are left out: --last N shows more", file=sys.stderr)
+    for entry in kept:
+        show(entry)
+    while options.follow:
+        for entry in admin.journal(seq, wait=25.0)["entries"]:
             seq = max(seq, entry["seq"])
-            print(json.dumps(entry, ensure_ascii=False) if options.json else _log_line(entry), flush=True)
-        if not options.follow and not found["entries"]:
-            return 0
+            show(entry)
+    return 0
 
 
 def _log_line(entry: dict[str, Any]) -> str:
@@ -484,7 +532,7 @@ def _on(options: argparse.Namespace) -> int:
 def _tour(options: argparse.Namespace) -> int:
     from .connect import connect
     from .sandbox import process
-    from .tour import Step, run_tour
+    from .tour import PURPOSE, Step, run_tour
 
     _no_program(options)
     state = _state(options)
@@ -498,11 +546,13 @@ def _tour(options: argparse.Namespace) -> int:
                 row |= {"file": step.evidence["file"], "sha256": step.evidence["sha256"]}
             print(redact(json.dumps(row, ensure_ascii=False)), flush=True)
             return
-        shown = ", ".join(
-            f"{k} {v}" for k, v in step.evidence.items() if not isinstance(v, (dict, list)) and v != ""
-        )
+        words = PURPOSE[step.step] if step.ok else str(step.evidence.get("error", "")) or PURPOSE[step.step]
+        if step.step == "summary":
+            words = (
+                f"The picture: {step.evidence['file']}" if step.evidence["file"] else "There is no picture."
+            )
         print(
-            redact(f"{'ok    ' if step.ok else 'FAILED'} {step.step:<12} {step.ms:>7.0f} ms  {shown}"),
+            redact(f"{'ok    ' if step.ok else 'FAILED'} {step.step:<12} {step.ms:>7.0f} ms  {words}"),
             flush=True,
         )
 

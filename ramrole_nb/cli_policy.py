@@ -309,7 +309,11 @@ def _minimal(options: argparse.Namespace) -> int:
         _say(_pretty(found.document))
     for line in found.left_out if not options.json else ():
         sys.stderr.write(redact(f"left out: {line}") + "\n")
-    if not found.document and not options.json:
+    if not entries and not options.json:
+        sys.stderr.write(
+            "no calls were read\n  next step: ramrole sandbox log --json | ramrole policy minimal\n"
+        )
+    elif not found.document and not options.json:
         sys.stderr.write(f"no policy is needed: none of the {len(mine)} calls was allowed by one\n")
     return 0 if found.document else 1
 

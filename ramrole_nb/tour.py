@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .cloud.instances import BoundInstance
     from .cloud.session import Cloud
 
-__all__ = ["STEPS", "Step", "TourFailed", "run_tour"]
+__all__ = ["PURPOSE", "STEPS", "Step", "TourFailed", "run_tour"]
 
 STEPS = (
     "create-role",
@@ -35,6 +35,18 @@ STEPS = (
     "clean-up",
     "summary",
 )
+#: What each step is for, for people.
+PURPOSE = {
+    "create-role": "A role that instances may have: its trust policy names ECS.",
+    "grant": "A permission policy says what it may do: list and read in OSS.",
+    "attach": "On an instance, every program there can act as the role.",
+    "credentials": "The metadata service gives the instance a temporary credential: no key in any program.",
+    "download": "A picture is fetched with that credential, and its checksum is right.",
+    "switch": "The instance gets another role: the same program is somebody else now.",
+    "detach": "Without a role, the instance gets no more credentials.",
+    "clean-up": "What the tour made is taken away, in the order the services accept.",
+    "summary": "Whether every step held.",
+}
 _PREFIX = "ramrole-tour-"
 _OBJECT = "testfolder/example.png"
 

@@ -23,7 +23,7 @@
 #
 # You need no cloud account. Everything happens in a **sandbox** on this machine: it speaks the real protocols to the
 # official SDKs (the libraries that programs use), checks every signature and enforces every policy. With
-# `rr.connect("live")` the same cells work on a real account.
+# `rr.connect("live")` the same cells work on a real account. After a restart of the kernel, run the cells from the top.
 
 # %% tags=["setup"]
 import ramrole_nb as rr
@@ -139,10 +139,12 @@ cloud.clean_up()
 #
 # ## Take it home
 #
-# `plain_sdk_example.py`, beside this notebook, does the same with the official SDKs alone. In a terminal, any program can
-# act as the instance:
+# `plain_sdk_example.py`, beside this notebook, does the same with the official SDKs alone, in three steps: `set-up`,
+# `download`, `clean-up`. In a terminal (here: **File > New > Terminal**) the first command lists what each needs. The second
+# lets any program act as the instance:
 #
 # ```sh
+# python plain_sdk_example.py --help
 # ramrole on web-1 -- curl http://100.100.100.200/latest/meta-data/
 # ```
 #

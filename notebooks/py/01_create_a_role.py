@@ -18,11 +18,12 @@
 # taken on for some hours at a time. RAM (Resource Access Management) is the service that keeps users, roles and policies.
 #
 # **The one idea here:** a role has two sides. Its *trust policy* says **who may take it on**; its *permission policies*
-# say **what it may do**. Either alone is of no use.
+# say **what it may do**. It needs both.
 #
-# Each step comes twice, side by side: a panel to click, and the one line that does the same. Use one of them, or both:
-# doing a step again changes nothing. Everything here happens in the **sandbox**, a local cloud on this machine. With
+# Each step comes twice: a panel to click, and below it the one line that does the same. Use one of them, or both: doing a
+# step again changes nothing. Everything here happens in the **sandbox**, a local cloud on this machine. With
 # `rr.connect("live")` the same cells work on a real account, and each change is shown to you before it is made.
+# After a restart of the kernel, run the cells from the top.
 
 # %% tags=["setup"]
 import ramrole_nb as rr
@@ -32,8 +33,8 @@ lesson = rr.lesson(cloud, "01", made_for="0.1.0")
 lesson.prepare()
 
 # %% [markdown]
-# Where this plays (*SANDBOX* or *LIVE*), and how far you are. Should this copy be made for another version of the package
-# than is installed, it says so here.
+# Where this plays (*SANDBOX* or *LIVE*), and how far you are. If this notebook is older than the package,
+# a note appears here.
 
 # %% tags=["setup"]
 lesson
@@ -99,7 +100,7 @@ with rr.show_error():
 rr.widgets.RolePanel(cloud, name="ForFunctions")
 
 # %% [markdown]
-# ### What goes wrong: a name that is none
+# ### What goes wrong: a name that is not allowed
 #
 # An underscore is not allowed. Nothing was sent: what is wrong by itself is refused on this side, with a name that would
 # do.
@@ -159,12 +160,12 @@ cloud.wire
 # %% [markdown]
 # ## Exercises
 #
-# A check looks at the cloud, not at your code: any way that leads there counts. `lesson.q1.hint()` helps step by step,
-# `lesson.q1.solution()` shows the way. An untouched exercise says *not attempted*.
+# A check looks at the cloud, not at your code: any way that leads there counts. **Hint** (typed: `lesson.q1.hint()`) helps
+# step by step, **Show solution** (`lesson.q1.solution()`) shows the way. An untouched exercise says *not attempted*.
 #
 # ### Exercise 1
 #
-# Make a role **photo-reader** that instances can have.
+# Make a role **photo-reader** that instances can have. (By clicks: in the first panel, change the name.)
 
 # %% tags=["panel"]
 rr.widgets.ExercisePanel(lesson.q1)
@@ -192,7 +193,8 @@ lesson.q2.check()
 # %% [markdown]
 # ### Exercise 3
 #
-# The role **broken-trust** trusts the wrong service. Mend it, so that instances can have it, and nobody else.
+# The role **broken-trust** trusts the wrong service. Mend it, so that instances can have it, and nobody else. (By clicks: in
+# the first panel, choose the role, then **Save trust policy**.)
 
 # %% tags=["panel"]
 rr.widgets.ExercisePanel(lesson.q3)

@@ -22,7 +22,7 @@
 #
 # Everything here happens in the **sandbox** on this machine; with `rr.connect("live")` the same cells work on a real
 # account, where you put your own instances in the place of `web-1` and the others. `lesson.prepare()` makes what an
-# earlier notebook would have made, and says so.
+# earlier notebook would have made, and says so. After a restart of the kernel, run the cells from the top.
 
 # %% tags=["setup"]
 import ramrole_nb as rr
@@ -32,8 +32,8 @@ lesson = rr.lesson(cloud, "02", made_for="0.1.0")
 lesson.prepare()
 
 # %% [markdown]
-# Where this plays (*SANDBOX* or *LIVE*), and how far you are. Should this copy be made for another version of the package
-# than is installed, it says so here.
+# Where this plays (*SANDBOX* or *LIVE*), and how far you are. If this notebook is older than the package,
+# a note appears here.
 
 # %% tags=["setup"]
 lesson
@@ -138,8 +138,9 @@ with rr.show_error():
 # %% [markdown]
 # ## On the wire
 #
-# What `lesson.prepare()` did is folded away. Look for `AttachInstanceRamRole`: two decisions were made for it, and the
-# last one, which you see, is about `ram:PassRole`.
+# What `lesson.prepare()` did is folded away. Look for an `AttachInstanceRamRole` with the status 200: two decisions
+# were made for it, and the last one, which you see, is about `ram:PassRole`. One with 403 was allowed by your policies,
+# and then refused by the service: the line says what refused it.
 
 # %% tags=["panel"]
 rr.widgets.WirePanel(cloud)
@@ -152,7 +153,7 @@ cloud.wire
 #
 # ### Exercise 1
 #
-# Give the instance **web-2** the role **photo-reader**.
+# Give the instance **web-2** the role **photo-reader**. (By clicks: in the panel above, choose both.)
 
 # %% tags=["panel"]
 rr.widgets.ExercisePanel(lesson.q1)

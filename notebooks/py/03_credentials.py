@@ -23,6 +23,7 @@
 #
 # Everything here happens in the **sandbox** on this machine. With `rr.connect("live")` the fetching works only on the
 # instance itself, since nobody else can reach its metadata service. All secrets are masked: none gets into this notebook.
+# After a restart of the kernel, run the cells from the top.
 
 # %% tags=["setup"]
 import ramrole_nb as rr
@@ -32,8 +33,8 @@ lesson = rr.lesson(cloud, "03", made_for="0.1.0")
 lesson.prepare()
 
 # %% [markdown]
-# Where this plays (*SANDBOX* or *LIVE*), and how far you are. Should this copy be made for another version of the package
-# than is installed, it says so here.
+# Where this plays (*SANDBOX* or *LIVE*), and how far you are. If this notebook is older than the package,
+# a note appears here.
 
 # %% tags=["setup"]
 lesson
@@ -75,7 +76,8 @@ metadata.credentials()
 # %% [markdown]
 # ## Three methods, one service
 #
-# The documentation page names three: the **Credentials tool** (a library by Alibaba Cloud), the metadata service itself,
+# Alibaba Cloud's [documentation page on instance RAM roles](https://help.aliyun.com/zh/ecs/user-guide/attach-an-instance-ram-role-to-an-ecs-instance)
+# names three: the **Credentials tool** (a library by Alibaba Cloud), the metadata service itself,
 # and the command line with a profile of the kind `EcsRamRole`. All three ask the same service. In the panel above: **Run
 # all three methods**. Look at *requests*: how many each made. Where a program is not installed here, its row says so.
 
@@ -121,11 +123,11 @@ with rr.show_error():
 # %% [markdown]
 # ### What goes wrong: no role at all
 #
-# `batch-1` has no role.
+# In your world `batch-1` may have one by now. In a second, fresh sandbox (removed at the end) it has none.
 
 # %% tags=["typed"]
-with rr.show_error():
-    cloud.instances["batch-1"].credentials()
+with rr.Sandbox() as fresh, rr.show_error():
+    rr.connect(fresh).instances["batch-1"].credentials()
 
 # %% [markdown]
 # ## It ends
@@ -158,10 +160,10 @@ cloud.wire
 # %% [markdown]
 # ## Use it whole: the mixed triple
 #
-# The page's program reads the three values with three calls. Each call looks for itself. If a new credential arrives in
-# between, the program holds parts of two, and the service refuses: the key does not fit the token. Here the sandbox is
-# made to renew its credentials all the time for two seconds, and each way takes triples as fast as it can. In the panel
-# above: **Show the trap**. Look at how many were mixed.
+# The program on that documentation page reads the three values with three calls. Each call looks for itself. If a new
+# credential arrives in between, the program holds parts of two, and the service refuses: the key does not fit the
+# token. Here the sandbox is made to renew its credentials all the time for two seconds, and each way takes triples as
+# fast as it can. In the panel above: **Show the trap**. Look at how many were mixed.
 
 # %% tags=["typed"]
 cloud.instances["web-1"].mixed_triples()
@@ -169,9 +171,16 @@ cloud.instances["web-1"].mixed_triples()
 # %% [markdown]
 # ## Exercises
 #
+# For exercise 1, if you click:
+
+# %% tags=["panel"]
+rr.widgets.InstancesPanel(cloud, instances=["web-2"])
+
+# %% [markdown]
 # ### Exercise 1
 #
-# Let **web-2** serve metadata in security hardening mode only.
+# Let **web-2** serve metadata in security hardening mode only. (By clicks: above, **Security hardening mode
+# only**.)
 
 # %% tags=["panel"]
 rr.widgets.ExercisePanel(lesson.q1)
@@ -185,7 +194,8 @@ lesson.q1.check()
 # %% [markdown]
 # ### Exercise 2
 #
-# Be a program on **windows-1** and fetch the credential of its role, in security hardening mode.
+# Be a program on **windows-1** and fetch the credential of its role, in security hardening mode. (By clicks: choose
+# `windows-1` in the first panel.)
 
 # %% tags=["panel"]
 rr.widgets.ExercisePanel(lesson.q2)
@@ -199,7 +209,8 @@ lesson.q2.check()
 # %% [markdown]
 # ### Exercise 3
 #
-# A credential that **windows-1** held has ended. Fetch the fresh one there.
+# Fetch a credential on **windows-1**, end it, and fetch the fresh one there. (By clicks, in the first panel: **Get
+# credential**, **Expire now**, **Refresh**.)
 
 # %% tags=["panel"]
 rr.widgets.ExercisePanel(lesson.q3)

@@ -18,11 +18,12 @@
 # from the request and the secret, so that the secret itself is never sent.
 #
 # **The one idea here:** a request reaches OSS if four things fit together: the credential, the **signature version**, the
-# **endpoint** (the address) and its region. The program on the documentation page no longer has them all right for a new
-# account. You run it as printed, and as it must be today.
+# **endpoint** (the address) and its region. The program on Alibaba Cloud's
+# [documentation page on instance RAM roles](https://help.aliyun.com/zh/ecs/user-guide/attach-an-instance-ram-role-to-an-ecs-instance),
+# called "the page" here, no longer has them all right for a new account. You run it as printed, and as it must be today.
 #
 # Everything here happens in the **sandbox** on this machine. With `rr.connect("live")` the downloads work on the instance
-# itself; name your own bucket.
+# itself; name your own bucket. After a restart of the kernel, run the cells from the top.
 
 # %% tags=["setup"]
 import ramrole_nb as rr
@@ -32,8 +33,8 @@ lesson = rr.lesson(cloud, "04", made_for="0.1.0")
 lesson.prepare()
 
 # %% [markdown]
-# Where this plays (*SANDBOX* or *LIVE*), and how far you are. Should this copy be made for another version of the package
-# than is installed, it says so here.
+# Where this plays (*SANDBOX* or *LIVE*), and how far you are. If this notebook is older than the package,
+# a note appears here.
 
 # %% tags=["setup"]
 lesson
@@ -41,7 +42,8 @@ lesson
 # %% [markdown]
 # ## Download the picture
 #
-# In the panel: press **List**, choose `testfolder/example.png` in the table and press **Download**.
+# In the panel: press **List**, choose `testfolder/example.png` in the table, tick **Overwrite an existing file** (you
+# may have the picture from notebook 00) and press **Download**.
 
 # %% tags=["panel"]
 rr.widgets.ObjectsPanel(cloud, bucket="sandbox-photos", instance="web-1", prefix="testfolder/")
@@ -57,7 +59,7 @@ photos.list("testfolder/")
 photos.download("testfolder/example.png", overwrite=True)
 
 # %% [markdown]
-# Below the picture it says *verified*: the file appears only once its length and its checksum (CRC64) are those that OSS
+# Above the picture it says *verified*: the file appears only once its length and its checksum (CRC64) are those that OSS
 # tells. A broken download leaves no file behind.
 #
 # ## The parts
@@ -75,7 +77,7 @@ cloud.buckets["sandbox-photos"].using(cloud.instances["web-1"])
 cloud.buckets["sandbox-photos"]
 
 # %% [markdown]
-# ### What goes wrong: a key that is none
+# ### What goes wrong: a key that does not exist
 #
 # Keys are exact: capitals count.
 
@@ -184,7 +186,7 @@ lesson.q2.check()
 # ### Exercise 3
 #
 # The bucket **sandbox-backup** is in another region. Download an object of it, as a program on an instance in cn-beijing
-# other than web-1. (A permission is missing, too.)
+# other than web-1. (Does its role have the permission?)
 
 # %% tags=["panel"]
 rr.widgets.ExercisePanel(lesson.q3)

@@ -20,7 +20,7 @@
 # intruder can do little. You make a smaller role, switch to it under the same program, and watch what is refused.
 #
 # Everything here happens in the **sandbox** on this machine; with `rr.connect("live")` the same cells work on a real
-# account.
+# account. After a restart of the kernel, run the cells from the top.
 
 # %% tags=["setup"]
 import ramrole_nb as rr
@@ -30,8 +30,8 @@ lesson = rr.lesson(cloud, "05", made_for="0.1.0")
 lesson.prepare()
 
 # %% [markdown]
-# Where this plays (*SANDBOX* or *LIVE*), and how far you are. Should this copy be made for another version of the package
-# than is installed, it says so here.
+# Where this plays (*SANDBOX* or *LIVE*), and how far you are. If this notebook is older than the package,
+# a note appears here.
 
 # %% tags=["setup"]
 lesson
@@ -109,14 +109,18 @@ program.list("testfolder/")
 # %% [markdown]
 # ## How small can it be?
 #
-# You need not guess. Let the program do its work, take what it called, and write the smallest policy that allows just
-# that.
+# You need not guess. Let the program do its work, take what it called from the wire, and write the smallest policy that
+# allows just that.
+
+# %%
+mark = cloud.wire.mark
+program.download("testfolder/example.png", overwrite=True)
 
 # %%
 import json
 
-seen = [("oss:GetObject", "acs:oss:*:*:sandbox-photos/testfolder/example.png")]
-json.loads(rr.policy.minimal_policy(seen))
+seen = [call for call in cloud.wire.since(mark, explain=True) if call.caller == "role on web-1"]
+json.loads(rr.policy.from_calls(seen).document)
 
 # %% [markdown]
 # ## Switch back
@@ -174,8 +178,9 @@ lesson.q2.check()
 # %% [markdown]
 # ### Exercise 3
 #
-# **batch-1** and **batch-2** share one role. Narrow it on batch-2 alone, to `logs/`. A **session policy**, given with the
-# attachment, can do that: `vm.attach(role, session_policy=...)`.
+# **batch-1** and **batch-2** share one role. Narrow it on batch-2 alone, to `logs/`. A **session policy**, given with
+# the attachment, can do that: `vm.attach(role, session_policy=...)`. (By clicks: in the panel above, detach the role
+# from batch-2 and attach it again with the session policy; **Hint** gives the document.)
 
 # %% tags=["panel"]
 rr.widgets.ExercisePanel(lesson.q3)

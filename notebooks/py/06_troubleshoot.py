@@ -20,7 +20,8 @@
 # machine, metadata, role, credential, address, object, policies); change one thing; try again.
 #
 # Everything here happens in the **sandbox** on this machine. With `rr.connect("live")` explaining and diagnosing work on
-# your own account, and change nothing there; the gym breaks things, so it is in the sandbox only.
+# your own account, and change nothing there; the gym breaks things, so it is in the sandbox only. After a restart of the
+# kernel, run the cells from the top.
 
 # %% tags=["setup"]
 import ramrole_nb as rr
@@ -30,8 +31,7 @@ lesson = rr.lesson(cloud, "06", made_for="0.1.0")
 lesson.prepare()
 
 # %% [markdown]
-# Where this plays (*SANDBOX* or *LIVE*). Should this copy be made for another version of the package than is installed, it
-# says so here.
+# Where this plays (*SANDBOX* or *LIVE*). If this notebook is older than the package, a note appears here.
 
 # %% tags=["setup"]
 lesson
@@ -65,8 +65,7 @@ rr.diagnose("web-1", "oss://sandbox-photos/testfolder/exmaple.png", cloud=cloud)
 # %% [markdown]
 # ## A 403
 #
-# Now the program wants to write. `AccessDenied` says who was refused what, and whether a statement forbade it
-# (*ExplicitDeny*) or none allowed it (*ImplicitDeny*).
+# Now the program wants to write, and is refused. Look at *why*: either a statement forbids it, or, as here, none allows it.
 
 # %% tags=["setup"]
 with rr.show_error():
@@ -77,7 +76,7 @@ with rr.show_error():
 # refused. Look at the row of `oss:PutObject`. Nothing is changed by looking.
 
 # %% tags=["panel"]
-rr.widgets.PolicyPanel(cloud, "EcsRamRole", actions=["oss:PutObject"], bucket="sandbox-photos")
+rr.widgets.PolicyPanel(cloud, "EcsRamRole", resources=["oss://sandbox-photos/reports/new.csv"])
 
 # %% [markdown]
 # The same, typed: each action with the statement that decides.
@@ -107,9 +106,9 @@ gym = rr.gym(cloud)
 gym.cases()
 
 # %% [markdown]
-# In the panel: press **Start**, read what was printed, then **Check**. Press **Show solution** and **Do it for me**, or
-# mend it yourself with **Change it**. At the end press **Stop**: what the case changed is put back, and nothing else.
-# **Surprise me** chooses one that you have not solved.
+# In the panel: press **Start** and read what was printed. Mend it yourself: write into *Change in the program*, press
+# **Change it**, then **Check**. Stuck? **Show solution**, and at the very last **Do it for me**. At the end press
+# **Stop**: what the case changed is put back, and nothing else. **Surprise me** chooses one that you have not solved.
 
 # %% tags=["panel"]
 rr.widgets.GymPanel(cloud, case="night-shift")
@@ -130,6 +129,9 @@ case.doctor()
 # %% tags=["typed"]
 case.set(key="testfolder/example.png")
 case.try_again()
+
+# %% tags=["typed"]
+case.check()
 
 # %% tags=["typed"]
 gym.stop()

@@ -13,15 +13,14 @@
 # %% [markdown]
 # # 07 Clean up
 #
-# What is left over is forgotten, and then it costs money, or is somebody's way in. Taking it away has an order: what is
-# in use is not deleted.
+# What is left over is forgotten, and then it costs money, or is somebody's way in. Taking it away has an order.
 #
 # **The one idea here:** *detach* the role from instances, *revoke* its policies, *delete* the policies and the role.
 # Whatever is created from here is noted in a **ledger**, a file on this machine, *before* it is created. So the clean-up
 # works tomorrow too, or after a crash.
 #
 # Everything here happens in the **sandbox** on this machine. With `rr.connect("live")` only what was made from here, in
-# that account, is touched, and you are asked first.
+# that account, is touched, and you are asked first. After a restart of the kernel, run the cells from the top.
 
 # %% tags=["setup"]
 import ramrole_nb as rr
@@ -31,8 +30,8 @@ lesson = rr.lesson(cloud, "07", made_for="0.1.0")
 lesson.prepare()
 
 # %% [markdown]
-# Where this plays (*SANDBOX* or *LIVE*), and how far you are. Should this copy be made for another version of the package
-# than is installed, it says so here.
+# Where this plays (*SANDBOX* or *LIVE*), and how far you are. If this notebook is older than the package,
+# a note appears here.
 
 # %% tags=["setup"]
 lesson
@@ -52,7 +51,8 @@ cloud.ledger()
 # %% [markdown]
 # ## What goes wrong: the wrong order
 #
-# `EcsRamRole` still holds a policy, and RAM refuses to delete it. The role stays as it was.
+# RAM refuses to delete a role while it holds a policy, as `EcsRamRole` does. An attached role without one it deletes, and
+# leaves the instance broken. So detach first.
 
 # %% tags=["typed"]
 with rr.show_error():
@@ -61,7 +61,8 @@ with rr.show_error():
 # %% [markdown]
 # ## What goes wrong: the page's own policy
 #
-# The documentation page has a sample policy for the person who manages instance roles. It allows creating a role,
+# Alibaba Cloud's [documentation page on instance RAM roles](https://help.aliyun.com/zh/ecs/user-guide/attach-an-instance-ram-role-to-an-ecs-instance)
+# has a sample policy for the person who manages instance roles. It allows creating a role,
 # granting and attaching it. The sandbox has a user `operator` with that very policy, word for word. So `operator` can
 # make a role:
 
@@ -99,9 +100,16 @@ rr.connect(user="operator").ledger()
 #
 # ## Exercises
 #
+# For exercise 1, if you click:
+
+# %% tags=["panel"]
+rr.widgets.InstancesPanel(cloud, role="retired-app", instances=["stopped-1"])
+
+# %% [markdown]
 # ### Exercise 1
 #
-# Take the role **retired-app** away altogether, and leave its neighbour **kept-app** as it is.
+# Take the role **retired-app** away altogether, and leave its neighbour **kept-app** as it is. (By clicks: above, **Detach
+# role**. No panel deletes a role: **Show solution** has the lines, **Do it for me** runs them.)
 
 # %% tags=["panel"]
 rr.widgets.ExercisePanel(lesson.q1)
@@ -115,7 +123,8 @@ lesson.q1.check()
 # %% [markdown]
 # ### Exercise 2
 #
-# Data is left over too: delete the two objects below `scratch/` in `sandbox-photos`, and no others.
+# Data is left over too: delete the two objects below `scratch/` in `sandbox-photos`, and no others. (No panel deletes
+# objects: **Show solution** has the lines, **Do it for me** runs them.)
 
 # %% tags=["panel"]
 rr.widgets.ExercisePanel(lesson.q2)
@@ -175,7 +184,8 @@ cloud.wire
 # %% [markdown]
 # ## What you learned
 #
-# 1. The order: detach, revoke, delete. The services refuse any other.
+# 1. The order: detach, revoke, delete. RAM refuses a role that holds a policy; an attached one it deletes, and leaves the
+#    instance broken.
 # 2. Whoever creates should be able to undo: the page's sample policy forgets that.
 # 3. A ledger that is written *before* each change makes cleaning up possible after a crash.
 #
@@ -190,5 +200,5 @@ cloud.wire
 # <details><summary>You made a role with another tool. Does the clean-up take it away?</summary>No. It touches only what
 # was made from here. Look at cloud.roles for the rest.</details>
 #
-# Back to [00 Start here](00_start_here.ipynb), or begin anew: each notebook sets up what it needs. `cloud.reset()` puts
-# the sandbox back as it was on the first day.
+# Back to [00 Start here](00_start_here.ipynb), or begin anew: each notebook sets up what it needs. `cloud.reset()` (the
+# button **Put the world back** of the world panel) makes the sandbox as it was on the first day.

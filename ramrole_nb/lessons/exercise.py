@@ -4,7 +4,7 @@ To add one, write a class in the module of its notebook and name it in that modu
 
     class PhotoReader(Exercise):
         title = "A role for instances"
-        task = "There is a role photo-reader that ECS may assume."
+        task = "Make a role photo-reader that ECS may assume."
         hints = ("A role says in its trust policy who may take it on.", "cloud.roles.create(name) trusts ECS.")
         praise = "ECS may assume photo-reader."
 
@@ -52,7 +52,7 @@ __all__ = ["Exercise"]
 
 # What a service, or the way to it, may answer instead of the truth; anything else is a fault of the check itself.
 _NO_ANSWER = (ServiceError, MetadataError, SandboxError, CredentialsExpired)
-_LAST_HINT = "Still stuck? solution() shows the code, and solution(apply=True) runs it."
+_NO_HINT = "Read the task again: it says all there is to say."
 
 
 class Exercise(ABC):
@@ -133,14 +133,14 @@ class Exercise(ABC):
     def _said(self, stop: Stop, *, on_instance: str = "") -> Verdict:
         step = stop.next_step
         if stop.outcome == NOT_ATTEMPTED:
-            step = step or "read the task, and try; hint() helps"
+            step = step or "read the task, and try; Hint helps (typed: hint())"
         elif not bool(step):
-            step = "hint() helps, solution() shows the way"
+            step = "Hint helps (typed: hint()), Show solution shows the way (solution())"
         return Verdict(stop.outcome, stop.message, stop.missing, step, self._heading, on_instance)
 
     def hint(self, n: int | None = None) -> Hint:
-        """Return the next hint, or the `n`-th (from 1). The last one names the solution; after it, it is told again."""
-        texts = (*self.hints, _LAST_HINT)
+        """Return the next hint, or the `n`-th (from 1). After the last one, that one is told again."""
+        texts = self.hints or (_NO_HINT,)
         if n is None:
             seen = self._progress.exercise(self._number, self._name).get("hints", 0)
             n = min((seen if isinstance(seen, int) else 0) + 1, len(texts))
@@ -194,7 +194,11 @@ class Exercise(ABC):
     def _facts(self) -> list[tuple[str, str]]:
         known = self._progress.exercise(self._number, self._name)
         last = str(known.get("outcome", "")) or "not checked yet"
-        return [("task", self.task), ("last verdict", last), ("then", "check() · hint() · solution()")]
+        return [
+            ("task", self.task),
+            ("last verdict", last),
+            ("then", "Check · Hint · Show solution (typed: check() · hint() · solution())"),
+        ]
 
     def __repr__(self) -> str:
         return text_card(f"Exercise {self._heading}", self._facts())

@@ -24,11 +24,14 @@ BUCKET, FOLDER = "sandbox-photos", "testfolder/"
 
 class ARoleForInstances(Exercise):
     title = "A role for instances"
-    task = f"There is a role {READER}, and ECS may assume it, so that instances can have it."
+    task = f"Make a role {READER} that ECS may assume, so that instances can have it."
     hints = (
         "A role's trust policy says who may take the role on. For instances, that is the service ecs.aliyuncs.com.",
-        f"cloud.roles.create({READER!r}) makes a role with that trust policy.",
-        f"Of a role that exists: cloud.roles[{READER!r}].set_trust(rr.policy.trust_for_service('ecs.aliyuncs.com')).",
+        f"Create role makes a role with that trust policy (typed: cloud.roles.create({READER!r})).",
+        (
+            "Of a role that exists: Save trust policy (typed: "
+            f"cloud.roles[{READER!r}].set_trust(rr.policy.trust_for_service('ecs.aliyuncs.com')))."
+        ),
     )
     praise = (
         f"{READER} exists, and ECS may assume it: any instance can have it. What it may do is another matter."
@@ -49,7 +52,7 @@ class ARoleForInstances(Exercise):
             raise see.not_yet(
                 f"{READER} exists, but ECS may not assume it, so no instance can have it.",
                 f"a trust policy with the service {ECS}",
-                next_step=f"see whom it trusts: cloud.roles[{READER!r}].trust_policy",
+                next_step=f"see whom it trusts: in the panel, or typed: cloud.roles[{READER!r}].trust_policy",
             )
 
     def solve(self, cloud: Cloud) -> None:
@@ -120,20 +123,20 @@ def reads_only_the_folder(see: Look, name: str) -> None:
             f"{name} may do more than asked, by {culprits}.{also}",
             *(f"it must not {words}" for words, _ in excess),
             *(f"the permission to {words}" for words, _ in lacking),
-            next_step=f"take away what gives too much: role.revoke({excess[0][1]!r})",
+            next_step=f"take away the excess: Revoke policy (typed: cloud.roles[{name!r}].revoke({excess[0][1]!r}))",
         )
     if lacking:
         raise see.not_yet(
             f"{name} holds {held}, which is not enough: {lacking[0][1]}",
             *(f"the permission to {words}" for words, _ in lacking),
-            next_step="policy.read_objects(bucket, prefix) writes such a policy",
+            next_step="Write the document writes such a policy (typed: rr.policy.read_objects(bucket, prefix))",
         )
 
 
 class OneFolderOnly(Exercise):
     title = "Least privilege: one folder"
     task = (
-        f"{READER} may list and read {FOLDER} of the bucket {BUCKET}, and nothing else at all: no other folder or "
+        f"Let {READER} list and read {FOLDER} of the bucket {BUCKET}, and nothing else at all: no other folder or "
         "bucket, no writing. Any policy, or several, that come to this are right."
     )
     hints = (
@@ -158,9 +161,12 @@ class MendTheTrust(Exercise):
     title = "Mend a trust policy"
     task = "The role broken-trust trusts the wrong service. Mend it, so that instances can have it, and nobody else."
     hints = (
-        "See whom it trusts: cloud.roles['broken-trust'].trust_policy",
+        "See whom it trusts: choose it in the panel (typed: cloud.roles['broken-trust'].trust_policy).",
         "The one service that gives roles to instances is ecs.aliyuncs.com, spelled exactly so.",
-        "role.set_trust(document) changes it; rr.policy.trust_for_service('ecs.aliyuncs.com') writes the document.",
+        (
+            "Save trust policy changes it (typed: "
+            "cloud.roles['broken-trust'].set_trust(rr.policy.trust_for_service('ecs.aliyuncs.com')))."
+        ),
     )
     praise = "ECS, and only ECS, may assume broken-trust now."
 

@@ -41,10 +41,11 @@ def _must_be_usable(see: Look, name: str) -> None:
 
 class OnWeb2(Exercise):
     title = "Give an instance its role"
-    task = f"The instance web-2 has the role {READER}."
+    task = f"Give the instance web-2 the role {READER}."
     hints = (
-        "cloud.instances['web-2'] is the instance; it has one role at most.",
-        f"vm.attach({READER!r}) gives it the role. Another role on it: vm.replace_role({READER!r}).",
+        "An instance has one role at most.",
+        "Attach role gives it the role; Replace role, where it has another one.",
+        f"Typed: cloud.instances['web-2'].attach({READER!r}), or replace_role({READER!r}).",
     )
     praise = f"web-2 has the role {READER}: every program on it can get that role's credential."
 
@@ -63,7 +64,7 @@ class OnWeb2(Exercise):
             raise see.not_yet(
                 f"web-2 has the role {held}, not {READER}.",
                 f"{READER} on web-2, in the place of {held}",
-                next_step=f"an instance has one role at most: vm.replace_role({READER!r})",
+                next_step=f"one role at most: Replace role (typed: cloud.instances['web-2'].replace_role({READER!r}))",
             )
         _must_be_usable(see, READER)
 
@@ -77,10 +78,13 @@ class OnWeb2(Exercise):
 
 class ManyAtOnce(Exercise):
     title = "One role for many"
-    task = "Both batch-1 and batch-2 have the role batch-worker."
+    task = "Give both batch-1 and batch-2 the role batch-worker."
     hints = (
         "One call can name a hundred instances of a region.",
-        "cloud.instances.attach('batch-worker', ['batch-1', 'batch-2']) does; its result has a row for each instance.",
+        (
+            "In the panel, choose both, then Attach role (typed: "
+            "cloud.instances.attach('batch-worker', ['batch-1', 'batch-2'])). The result has a row for each instance."
+        ),
     )
     praise = "batch-1 and batch-2 both have the role batch-worker."
 
@@ -98,9 +102,9 @@ class ManyAtOnce(Exercise):
             raise see.not_yet(
                 f"{'Half done: ' + done[0] + ' has batch-worker, but ' if done else ''}{' and '.join(words)}.",
                 *(f"batch-worker on {name}" for name in missing),
-                next_step="vm.replace_role('batch-worker') on each"
+                next_step="Replace role on each (typed: cloud.instances[name].replace_role('batch-worker'))"
                 if any(held[name] for name in missing)
-                else f"cloud.instances.attach('batch-worker', {missing!r})",
+                else f"Attach role (typed: cloud.instances.attach('batch-worker', {missing!r}))",
             )
         _must_be_usable(see, "batch-worker")
 
@@ -117,10 +121,11 @@ class ManyAtOnce(Exercise):
 
 class ReplaceARole(Exercise):
     title = "Replace a role"
-    task = "hardened-1 has the role new-reader, in the place of old-reader. Both roles still exist."
+    task = "Give hardened-1 the role new-reader in the place of old-reader. Keep both roles."
     hints = (
         "There is no call that replaces a role: it is taken off, then the other one is put on.",
-        "vm.detach(), then vm.attach('new-reader'); or vm.replace_role('new-reader'), which checks both halves first.",
+        "Detach role, then Attach role; or Replace role, which checks both halves first.",
+        "Typed: cloud.instances['hardened-1'].replace_role('new-reader')",
     )
 
     def start(self, setup: Setup) -> None:
@@ -141,7 +146,7 @@ class ReplaceARole(Exercise):
             raise see.not_yet(
                 "hardened-1 has no role now. This is the gap: until one is attached, programs on it get no credential.",
                 "new-reader on hardened-1",
-                next_step="vm.attach('new-reader')",
+                next_step="Attach role (typed: cloud.instances['hardened-1'].attach('new-reader'))",
             )
         if held != "new-reader":
             raise see.not_yet(f"hardened-1 has the role {held}.", "new-reader on hardened-1")

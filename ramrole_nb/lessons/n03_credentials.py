@@ -20,10 +20,10 @@ HARDENED_MODE = "security hardening"
 
 class HardenedOnly(Exercise):
     title = "Security hardening mode only"
-    task = "web-2 serves metadata in security hardening mode only, so that a request without a token gets nothing."
+    task = "Let web-2 serve metadata in security hardening mode only, so that a request without a token gets nothing."
     hints = (
         "The setting is the instance's, not the role's: HttpTokens=required of ecs:ModifyInstanceMetadataOptions.",
-        "cloud.instances['web-2'].set_hardening() makes it.",
+        "In the panel of instances: Security hardening mode only (typed: cloud.instances['web-2'].set_hardening()).",
     )
     praise = "web-2 answers a request without a token with 403; programs that ask in hardening mode notice nothing."
 
@@ -65,13 +65,13 @@ def _fetches(see: Look, instance_id: str) -> list[dict[str, Any]]:
 class FetchedWithAToken(Exercise):
     title = "A program fetches a credential"
     task = (
-        "A program on windows-1 has fetched the credential of its role in security hardening mode: a token by PUT, then "
+        "Be a program on windows-1, and fetch the credential of its role in security hardening mode: a token by PUT, then "
         "the credential by GET with that token. Any program: this notebook, curl under `ramrole on windows-1`, an SDK."
     )
     hints = (
-        "vm.credentials() does both requests. What it sent is in cloud.wire.",
-        "Step by step: token = vm.metadata.token(); name = vm.metadata.role_name(token); then the path with the name.",
-        "In a terminal, curl does it under `ramrole on windows-1 -- …`; vm.metadata.steps[n].curl says how.",
+        "Choose windows-1, then Get credential does both requests (typed: cloud.instances['windows-1'].credentials()).",
+        "Step by step: at = cloud.instances['windows-1'].metadata; token = at.token(); at.role_name(token); then its path.",
+        "In a terminal, curl does it under `ramrole on windows-1 -- …`; at.steps[n].curl says how.",
     )
     only_on = "windows-1"
 
@@ -125,14 +125,14 @@ class FetchedWithAToken(Exercise):
 
 class AfterItsEnd(Exercise):
     title = "After its end, a fresh one"
-    task = (
-        "A program on windows-1 held a credential; that one has ended or was replaced; and a program there fetched the "
-        "fresh one, in security hardening mode. What the metadata service serves now is what was fetched last."
-    )
+    task = "Fetch a credential on windows-1, and end it. Then fetch the fresh one there, in security hardening mode."
     hints = (
         "The metadata service serves the same credential until it is nearly over: fetching twice is not enough.",
-        "In the sandbox cloud.sandbox.expire() ends every temporary credential at once.",
-        "vm.credentials() keeps what it holds while that looks valid: vm.credentials(refresh=True) fetches anew.",
+        "In the sandbox Expire now ends every temporary credential at once (typed: cloud.sandbox.expire()).",
+        (
+            "A program keeps what it holds while that looks valid. Refresh fetches anew (typed: "
+            "cloud.instances['windows-1'].credentials(refresh=True))."
+        ),
     )
     only_on = "windows-1"
     try_there = "cloud.here.credentials(refresh=True)  # and again some hours later, when that one has ended"
@@ -152,14 +152,14 @@ class AfterItsEnd(Exercise):
             raise see.not_yet(
                 "windows-1 has no role now, so there is no fresh credential to fetch.",
                 "a role on windows-1",
-                next_step=f"vm.attach({WINDOWS_ROLE!r})",
+                next_step=f"Attach role (typed: cloud.instances['windows-1'].attach({WINDOWS_ROLE!r}))",
             ) from None
         last = fetches[-1]
         if last["issued_access_key_id"] != served:
             raise see.not_yet(
                 "The credential that was fetched last is over: the metadata service serves another one by now.",
                 "a fetch of the fresh credential",
-                next_step="vm.credentials(refresh=True)",
+                next_step="Refresh (typed: cloud.instances['windows-1'].credentials(refresh=True))",
             )
         different = list(dict.fromkeys(e["issued_access_key_id"] for e in fetches))
         if len(different) == 1:
@@ -167,7 +167,7 @@ class AfterItsEnd(Exercise):
                 raise see.not_yet(
                     f"A credential was fetched {len(fetches)} times, and each time it was the same one: it is still good.",
                     "a credential that has ended, or was replaced",
-                    next_step="hint(2) says how to end it in the sandbox",
+                    next_step="end it: Expire now (typed: cloud.sandbox.expire())",
                 )
             raise see.not_attempted(
                 "A program on windows-1 has fetched one credential, and that one is still good."

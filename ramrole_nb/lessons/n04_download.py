@@ -32,11 +32,11 @@ def _because(entry: dict[str, Any]) -> str:
 class DownloadedByTheRole(Exercise):
     title = "Downloaded by the role"
     task = (
-        f"A program on web-2 has downloaded {NOTES} of {BUCKET}, signed with web-2's role and no AccessKey."
+        f"Be a program on web-2, and download {NOTES} of {BUCKET}, signed with web-2's role and no AccessKey."
     )
     hints = (
-        f"cloud.buckets[{BUCKET!r}] signs with your own key; .using(vm) signs with the role of an instance.",
-        f"cloud.buckets[{BUCKET!r}].using(cloud.instances['web-2']).download({NOTES!r})",
+        "In the panel, choose web-2 as the instance: its role signs, not your own key.",
+        f"Typed: cloud.buckets[{BUCKET!r}].using(cloud.instances['web-2']).download({NOTES!r})",
     )
     only_on = "web-2"
 
@@ -74,7 +74,7 @@ class DownloadedByTheRole(Exercise):
             raise see.not_yet(
                 f"{NOTES} was downloaded with the AccessKey of {_principal(by_key[-1])}, not with web-2's role.",
                 "a request signed with the role's temporary credential",
-                next_step="bucket.using(vm) signs with the role of the instance",
+                next_step="choose web-2 in the panel (typed: bucket.using(cloud.instances['web-2']))",
             )
         if elsewhere:
             raise see.not_yet(
@@ -98,9 +98,11 @@ class DownloadedByTheRole(Exercise):
 
 class TheVeryBytes(Exercise):
     title = "The very bytes"
-    task = f"The file {FILE}, in the folder this notebook runs in, holds the very bytes of {PICTURE} of {BUCKET}."
+    task = (
+        f"Save {PICTURE} of {BUCKET} as the file {FILE} in the folder this notebook runs in, byte for byte."
+    )
     hints = (
-        "download(key, to) takes the file's name as its second argument.",
+        "The panel has a field for the file's name; typed, it is the second argument: download(key, to).",
         "A file made by hand, cut off or opened as text does not count: length and CRC64 must be the object's.",
         f"cloud.buckets[{BUCKET!r}].download({PICTURE!r}, {FILE!r}, overwrite=True)",
     )
@@ -141,7 +143,7 @@ class TheVeryBytes(Exercise):
             raise see.not_yet(
                 f"{FILE} is as long as the object, but its bytes differ: the CRC64 is another one.",
                 "the object's very bytes",
-                next_step="download it anew, with overwrite=True",
+                next_step="download it anew, with Overwrite an existing file (typed: overwrite=True)",
             )
 
     def solve(self, cloud: Cloud) -> None:
@@ -151,13 +153,16 @@ class TheVeryBytes(Exercise):
 class FromAnotherRegion(Exercise):
     title = "From another region"
     task = (
-        f"A program on an instance in cn-beijing (not {GUIDED_INSTANCE}) has downloaded an object of {BACKUP}, which is in "
-        "cn-hangzhou, with its instance's role."
+        f"Be a program on an instance in cn-beijing (not {GUIDED_INSTANCE}), and download an object of {BACKUP}, which is "
+        "in cn-hangzhou, with its instance's role."
     )
     hints = (
         "A role is the account's: regions do not bound it. Permissions do: which role may read sandbox-backup?",
         "The internal endpoint works only within its region; from elsewhere the public one of the bucket's region is used.",
-        "hardened-1 will do: cloud.buckets['sandbox-backup'].using(vm) chooses the endpoint by itself.",
+        (
+            "hardened-1 will do (typed: cloud.buckets['sandbox-backup'].using(cloud.instances['hardened-1'])): "
+            "the endpoint is chosen by itself."
+        ),
     )
     only_on = "hardened-1"
 
@@ -186,7 +191,7 @@ class FromAnotherRegion(Exercise):
             raise see.not_yet(
                 f"{_principal(last)} asked for {last.get('key')}, and got HTTP {last.get('status')}: {_because(last)}",
                 f"a role that may read {BACKUP}",
-                next_step=f"grant it: role.grant(rr.policy.read_objects({BACKUP!r}))",
+                next_step=f"grant it: Grant document (typed: cloud.roles[name].grant(rr.policy.read_objects({BACKUP!r})))",
             )
         if near:
             raise see.not_yet(

@@ -20,13 +20,13 @@ WIDE = "AliyunOSSReadOnlyAccess"
 class OnlyThatFolder(Exercise):
     title = "Only that folder, any way you like"
     task = (
-        f"A program on windows-1 can read the objects in {FOLDER} of {BUCKET}, and no others. Another role, another policy "
+        f"Let a program on windows-1 read the objects in {FOLDER} of {BUCKET}, and no others. Another role, another policy "
         "or a session policy: any way is right. The check tries it with the instance's own credential."
     )
     hints = (
         f"At the start windows-1 has {WINDOWS_ROLE} with {WIDE}, which reads every object of the account.",
-        "Narrow the role (revoke, then grant), or attach it anew with session_policy=, or attach a narrower role.",
-        f"rr.policy.read_objects({BUCKET!r}, {FOLDER!r}) is the policy, whichever way you give it.",
+        "Narrow the role (Revoke policy, then Grant document), or attach it with a session policy, or another role.",
+        f"Write the document writes the policy (typed: rr.policy.read_objects({BUCKET!r}, {FOLDER!r})).",
     )
     praise = (
         f"Tried with windows-1's own credential: {FOLDER} can be read, and nothing else of what was tried."
@@ -48,7 +48,7 @@ class OnlyThatFolder(Exercise):
             raise see.not_yet(
                 "windows-1 has no role, so a program there can read nothing at all.",
                 "a role on windows-1",
-                next_step="vm.attach(role)",
+                next_step="Attach role (typed: cloud.instances['windows-1'].attach(role))",
             ) from None
         except MetadataError as error:
             if error.status != 200:
@@ -96,13 +96,16 @@ class OnlyThatFolder(Exercise):
 class FromReaderToWriter(Exercise):
     title = "From reader to writer"
     task = (
-        f"web-2 has another role than {READER}, one that may write objects in reports/ of {BUCKET} and nowhere else. "
+        f"Give web-2 another role than {READER}, one that may write objects in reports/ of {BUCKET} and nowhere else. "
         f"{READER} itself stays a reader."
     )
     hints = (
         "Two roles, two jobs: do not widen the reader, make a second role and give the instance that one.",
         f"rr.policy.read_write_objects({BUCKET!r}, 'reports/') is a fitting policy.",
-        "vm.replace_role(role) changes the identity; programs get it with their next credential.",
+        (
+            "Replace role changes the identity (typed: cloud.instances['web-2'].replace_role(role)); programs get it with "
+            "their next credential."
+        ),
     )
 
     def start(self, setup: Setup) -> None:
@@ -180,13 +183,17 @@ class FromReaderToWriter(Exercise):
 class NarrowedOnOne(Exercise):
     title = "One role, narrowed on one instance"
     task = (
-        "batch-1 and batch-2 have one and the same role. On batch-1 it reads all of sandbox-backup; on batch-2 only what "
-        "is in logs/, by a session policy given with the attachment."
+        "batch-1 and batch-2 have one and the same role. Leave it as it is on batch-1, where it reads all of "
+        "sandbox-backup. Narrow it on batch-2 to logs/, by a session policy given with the attachment."
     )
     hints = (
         "A session policy narrows a role for one attachment. It grants nothing by itself.",
-        "It is given when attaching and not changed later: on batch-2 detach first.",
-        "vm.attach('batch-worker', session_policy=rr.policy.read_objects('sandbox-backup', 'logs/'))",
+        "It is given when attaching and not changed later: on batch-2 Detach role first, then Attach role with it.",
+        (
+            "Typed: vm = cloud.instances['batch-2']; vm.detach(); "
+            "vm.attach('batch-worker', session_policy=rr.policy.read_objects('sandbox-backup', 'logs/')). "
+            "For the panel, print(rr.policy.read_objects('sandbox-backup', 'logs/')) writes the document."
+        ),
     )
     praise = "One role, two measures: batch-1 reads all of sandbox-backup, batch-2 only logs/."
     try_there = """bucket = cloud.buckets["sandbox-backup"].using(cloud.here)

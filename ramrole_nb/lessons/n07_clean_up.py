@@ -21,13 +21,16 @@ SCRATCH = ("scratch/one.txt", "scratch/two.txt")
 class TakeOneAway(Exercise):
     title = "Take one role away, and only it"
     task = (
-        f"The role {RETIRED}, which is attached to {PLACE} and holds a policy, is gone altogether. {KEPT}, its neighbour, "
-        "is untouched and still holds its policy."
+        f"Take the role {RETIRED} away altogether: it is attached to {PLACE} and holds a policy. Leave {KEPT}, its "
+        "neighbour, with its policy."
     )
     hints = (
         "RAM deletes no role that still holds a policy, and an attached role that is deleted leaves a broken instance.",
         "The order: detach from the instance, take the policy from the role, delete the role.",
-        f"cloud.instances[{PLACE!r}].detach(); role.revoke({WIDE!r}); role.delete()",
+        (
+            "Detach role detaches it. The rest is typed: "
+            f"cloud.instances[{PLACE!r}].detach(); cloud.roles[{RETIRED!r}].delete(revoke=True)"
+        ),
     )
     praise = f"{RETIRED} is gone, {PLACE} has no role, and {KEPT} is as it was."
 
@@ -59,7 +62,7 @@ class TakeOneAway(Exercise):
             raise see.not_yet(
                 f"{RETIRED} was deleted while {PLACE} still had it: the instance names a role that does not exist.",
                 f"no role on {PLACE}",
-                next_step=f"cloud.instances[{PLACE!r}].detach()",
+                next_step=f"Detach role (typed: cloud.instances[{PLACE!r}].detach())",
             )
         if role is not None:
             rest = [f"{PLACE} without the role"] if held == RETIRED else []
@@ -75,10 +78,12 @@ class TakeOneAway(Exercise):
                     f"{PLACE} no longer has {RETIRED}; the role still exists, and holds {sentence(left)}.",
                     *rest,
                     f"no role {RETIRED}",
-                    next_step=f"role.revoke({left[0]!r}), then role.delete()",
+                    next_step=f"cloud.roles[{RETIRED!r}].delete(revoke=True) does both",
                 )
             raise see.not_yet(
-                f"{RETIRED} is bare now, but still there.", f"no role {RETIRED}", next_step="role.delete()"
+                f"{RETIRED} is bare now, but still there.",
+                f"no role {RETIRED}",
+                next_step=f"cloud.roles[{RETIRED!r}].delete()",
             )
 
     def solve(self, cloud: Cloud) -> None:
@@ -97,10 +102,10 @@ class TakeOneAway(Exercise):
 
 class DataToo(Exercise):
     title = "Data is left over, too"
-    task = f"The two objects below scratch/ of {BUCKET} are gone, and all the others are still there."
+    task = f"Delete the two objects below scratch/ of {BUCKET}, and no others."
     hints = (
         "Roles are not all that is left over: what a program uploaded stays, and costs, until it is deleted.",
-        f"cloud.buckets[{BUCKET!r}].list('scratch/') shows them; bucket.delete(key) deletes one.",
+        f"cloud.buckets[{BUCKET!r}].list('scratch/') shows them; cloud.buckets[{BUCKET!r}].delete(key) deletes one.",
     )
     praise = "scratch/ is empty, and the other objects are still there."
 
@@ -121,7 +126,7 @@ class DataToo(Exercise):
             raise see.not_yet(
                 f"{sentence(lost)} was deleted, which was not yours to delete.",
                 *(f"{key} in the bucket" for key in lost),
-                next_step="cloud.reset() puts the sandbox's world back",
+                next_step="Put the world back puts the sandbox back (typed: cloud.reset())",
             )
         if len(left) >= len(SCRATCH):
             raise see.not_attempted("scratch/ still holds both objects.")
@@ -148,11 +153,11 @@ def _was_made(see: Look, keys: tuple[str, ...]) -> bool:
 class NothingLeft(Exercise):
     title = "Nothing of yours is left"
     task = (
-        "Nothing you made is left here: the ledger has no open entry, and the account has no role you made."
+        "Leave nothing here that you made: no open entry in the ledger, and no role of yours in the account."
     )
     hints = (
-        "cloud.created() lists what you made here and have not undone.",
-        "cloud.clean_up() undoes it in the order the services accept. It may be run again.",
+        "The clean-up panel lists what you made here and have not undone (typed: cloud.ledger()).",
+        "Clean up undoes it in the order the services accept (typed: cloud.clean_up()). It may be run again.",
         "What other tools made is not in the ledger: look at cloud.roles, too.",
     )
     praise = "The ledger has no open entry, and the account has no role that you made."
@@ -187,16 +192,19 @@ class NothingLeft(Exercise):
         untouched = [e for e in open_entries if e.name == KEPT or e.details.get("role") == KEPT]
         if untouched and len(untouched) < len(open_entries):
             raise see.not_attempted(
-                f"Still here, of what you made: {len(words)}.", next_step="see them: cloud.created()"
+                f"Still here, of what you made: {len(words)}.",
+                next_step="see them in the clean-up panel (typed: cloud.ledger())",
             )
         if not any(e.kind == "role" for e in open_entries):
             raise see.not_yet(
-                "The roles are gone, but something else is left.", *words, next_step="cloud.clean_up()"
+                "The roles are gone, but something else is left.",
+                *words,
+                next_step="Clean up (typed: cloud.clean_up())",
             )
         raise see.not_yet(
             f"Still here, of what you made: {len(words)}.",
             *words,
-            next_step="cloud.clean_up() may be run again",
+            next_step="Clean up, again if need be (typed: cloud.clean_up())",
         )
 
     @staticmethod

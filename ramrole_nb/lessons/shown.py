@@ -114,8 +114,8 @@ class Hint:
 
     def _note(self) -> str:
         if not self.left:
-            return "This was the last hint."
-        return f"{self.left} more: hint() shows the next one."
+            return "This was the last hint. Still stuck? Show solution shows the code (typed: solution())."
+        return f"{self.left} more: Hint shows the next one (typed: hint())."
 
     def _title(self) -> str:
         return f"Hint {self.number} of {self.total}" + (f": {self.exercise}" if self.exercise else "")
@@ -141,7 +141,7 @@ class Solution:
 
     def _note(self) -> str:
         if self.verdict is None:
-            return "Only shown. solution(apply=True) does it for you."
+            return "Only shown. Do it for me runs it (typed: solution(apply=True))."
         return "Done, and checked:" if self.applied else "Not done: it cannot be done from here."
 
     def __repr__(self) -> str:

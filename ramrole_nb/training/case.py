@@ -30,10 +30,9 @@ __all__ = ["Case", "Cases", "Gym", "Symptom", "gym"]
 _NUMBER = "gym"  # its part of the progress file
 _OPEN = "gym-open"
 _LEVELS = {1: "easy", 2: "medium", 3: "hard"}
-_LAST_HINTS = (
-    "Ask the doctor: case.doctor() looks at everything and names the cause.",
-    "Still stuck? case.solution() shows the code, and case.solution(apply=True) runs it.",
-)
+_LAST_HINT = "Ask the doctor looks at everything and names the cause (typed: case.doctor())."
+_PICTURE = "the team's example picture (a PNG)"
+_HELP = "Hint helps (typed: case.hint())"
 _HEAD = ("number", "name", "what one sees", "difficulty", "solved")
 
 
@@ -293,7 +292,9 @@ class Case:
     def _verdict(self) -> Verdict:
         wish = self._wish()
         if wish:
-            return Verdict(NOT_YET, wish, (wish,), "case.set(...) puts it right", self.title)
+            return Verdict(
+                NOT_YET, wish, (wish,), "Change it puts it right (typed: case.set(...))", self.title
+            )
         if self._program.does == "attach" and self._attached():
             why = " ".join(sheet.why for sheet in self._sheets)
             return Verdict(CORRECT, f"{self._program.instance} has the role. {why}", (), "", self.title)
@@ -308,10 +309,10 @@ class Case:
                 NOT_ATTEMPTED,
                 f"The program still fails as at the start: {words}",
                 (),
-                "hint() helps",
+                _HELP,
                 self.title,
             )
-        return Verdict(NOT_YET, f"The program fails: {words}", (words,), "hint() helps", self.title)
+        return Verdict(NOT_YET, f"The program fails: {words}", (words,), _HELP, self.title)
 
     def _wish(self) -> str:
         """Return why the program no longer does what the user wanted; empty: it does."""
@@ -323,15 +324,16 @@ class Case:
             fits = program.bucket == BUCKET and program.key == key
             tried = (program.bucket, program.key) != (self._first.bucket, self._first.key)
             if tried and not fits:
-                return f"The user wants oss://{BUCKET}/{key}, not oss://{program.bucket}/{program.key}."
+                wanted = _PICTURE if program.does == "read" else f"the list of {key}"
+                return f"The user wants {wanted}, not oss://{program.bucket}/{program.key}."
         return ""
 
     def _attached(self) -> bool:
         return bool(as_user(self._gym.cloud).instances[self._program.instance].role_name == READER)
 
     def hint(self, n: int | None = None) -> Hint:
-        """Return the next hint, or the `n`-th (from 1). The last ones name the doctor and the solution."""
-        texts = [text for sheet in self._sheets for text in sheet.hints] + list(_LAST_HINTS)
+        """Return the next hint, or the `n`-th (from 1). The last one names the doctor."""
+        texts = [text for sheet in self._sheets for text in sheet.hints] + [_LAST_HINT]
         progress = self._progress
         if n is None:
             seen = progress.exercise(_NUMBER, self.name).get("hints", 0)
@@ -401,8 +403,10 @@ class Case:
     # -- showing --------------------------------------------------------------------------------------------------
 
     def _facts(self) -> list[tuple[str, str]]:
+        # No more than gives nothing away: a bucket that is misspelt in the program is for the learner to find.
+        place = f" from {BUCKET}" if self._first.bucket == BUCKET else ""
         story = {
-            "read": f"A program on {self.instance} shall download an object of {BUCKET}.",
+            "read": f"A program on {self.instance} shall download {_PICTURE}{place}.",
             "list": f"A program on {self.instance} shall list what is in testfolder/ of {BUCKET}.",
             "attach": f"The user operator runs a program that gives an instance the role {READER}.",
             "describe": "The administrator runs a program that lists the instances.",

@@ -498,6 +498,37 @@ def test_log(running: Ramrole) -> None:
     assert rows[-1]["operation"] == "GetMetadata"
 
 
+def test_log_shows_the_last_lines_unless_more_is_asked_for(running: Ramrole) -> None:
+    running("sandbox", "reset")
+    many = "for i in $(seq 60); do curl -s http://100.100.100.200/latest/meta-data/region-id; done"
+    running("on", "web-1", "--", "sh", "-c", many)
+    text = running("sandbox", "log")
+    assert len(text.stdout.splitlines()) == 50
+    assert "10 earlier lines are left out" in text.stderr
+    assert running("sandbox", "log", "--last", "3").stdout.splitlines() == text.stdout.splitlines()[-3:]
+    assert len(running("sandbox", "log", "--last", "99").stdout.splitlines()) == 60
+    assert len(running("sandbox", "log", "--json").stdout.splitlines()) == 60, (
+        "ramrole policy minimal reads it"
+    )
+    rows = running("sandbox", "log", "--json", "--last", "2").stdout.splitlines()
+    assert [json.loads(row)["operation"] for row in rows] == ["GetMetadata"] * 2
+    refused = running("sandbox", "log", "--last", "0")
+    assert refused.returncode == 64
+    assert "from 1 on" in refused.stderr
+
+
+def test_a_mistyped_option_names_the_help_of_its_command(ramrole: Ramrole) -> None:
+    for given, helps in (
+        (("doctor", "--instnce", "web-1"), "ramrole doctor --help"),
+        (("sandbox", "log", "--lst=3"), "ramrole sandbox log --help"),
+        (("tuor",), "ramrole --help"),
+    ):
+        done = ramrole.here(*given)
+        assert done.returncode == 64
+        assert f"next step: {helps}\n" in done.stderr, done.stderr
+    assert "--last" in ramrole.here("sandbox", "log", "--lst=3").stderr
+
+
 def seconds_of_cpu(pid: int) -> float:
     ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import ramrole_nb as rr
-from ramrole_nb.tour import STEPS
+from ramrole_nb.tour import PURPOSE, STEPS
 
 if TYPE_CHECKING:
     from ramrole_nb.cloud.session import Cloud
@@ -91,6 +91,10 @@ def test_for_people(running: Ramrole) -> None:
     rows = done.stdout.splitlines()
     assert [row.split()[1] for row in rows] == list(STEPS)
     assert all(row.startswith("ok") for row in rows)
+    for row, step in zip(rows[:-1], STEPS, strict=False):
+        assert row.endswith(PURPOSE[step])
+    assert rows[-1].endswith("example.png")
+    assert "sha256" not in done.stdout
 
 
 def test_keep_leaves_the_roles_for_cleanup(running: Ramrole) -> None:

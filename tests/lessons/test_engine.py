@@ -202,17 +202,21 @@ def test_a_check_is_not_taken_for_a_fetch(cloud: Cloud) -> None:
 # ---- hints
 
 
-def test_hints_come_one_at_a_time_and_the_last_names_the_solution(cloud: Cloud, world: Sandbox) -> None:
+def test_hints_come_one_at_a_time_and_after_the_last_the_solution_is_named(
+    cloud: Cloud, world: Sandbox
+) -> None:
     exercise = lesson(cloud, "01").q2
     first = exercise.hint()
-    assert (first.number, first.left) == (1, len(exercise.hints))
+    assert (first.number, first.left) == (1, len(exercise.hints) - 1)
     assert f"{first.left} more" in repr(first)
     second = lesson(rr.connect(world), "01").q2.hint()  # another session goes on
     assert second.number == 2
     for _ in range(10):
         last = exercise.hint()
     assert (last.number, last.left) == (last.total, 0)
-    assert "solution()" in last.text
+    assert last.text == exercise.hints[-1]
+    assert "Show solution" in repr(last)
+    assert "solution()" in repr(last)
     assert exercise.hint(1).text == first.text
     assert exercise.hint().number == last.total  # looking back loses nothing
     with pytest.raises(InputError, match=r"none is number 9"):
@@ -513,4 +517,4 @@ def test_the_example_for_authors_works(cloud: Cloud) -> None:
     done = found.solution(apply=True)
     assert done.code == 'cloud.roles.create("photo-reader")'
     assert done
-    assert "Hint 1 of 3: 01.q9" in repr(found.hint())
+    assert "Hint 1 of 2: 01.q9" in repr(found.hint())
