@@ -78,8 +78,9 @@ metadata.credentials()
 #
 # Alibaba Cloud's [documentation page on instance RAM roles](https://help.aliyun.com/zh/ecs/user-guide/attach-an-instance-ram-role-to-an-ecs-instance)
 # names three: the **Credentials tool** (a library by Alibaba Cloud), the metadata service itself,
-# and the command line with a profile of the kind `EcsRamRole`. All three ask the same service. In the panel above: **Run
-# all three methods**. Look at *requests*: how many each made. Where a program is not installed here, its row says so.
+# and the command line with a profile of the kind `EcsRamRole`. All three ask the same service. In the panel above:
+# **Show the three methods, side by side**, then **Run all three methods**. Look at *requests*: how many each made. Where a
+# program is not installed here, its row says so.
 
 # %% tags=["typed"]
 cloud.instances["web-1"].three_methods()
@@ -105,8 +106,8 @@ with rr.show_error():
     cloud.instances["hardened-1"].credentials(mode="normal")
 
 # %% [markdown]
-# In the panel, choose the metadata mode *normal* and press **Get credential**: the same card. **Compare the modes** asks
-# in both.
+# In the panel, choose the metadata mode *normal* and press **Get credential**: the same card. **Compare the modes** (with
+# the three methods) asks in both.
 
 # %% tags=["panel"]
 rr.widgets.CredentialsPanel(cloud, instance="hardened-1")
@@ -163,7 +164,7 @@ cloud.wire
 # The program on that documentation page reads the three values with three calls. Each call looks for itself. If a new
 # credential arrives in between, the program holds parts of two, and the service refuses: the key does not fit the
 # token. Here the sandbox is made to renew its credentials all the time for two seconds, and each way takes triples as
-# fast as it can. In the panel above: **Show the trap**. Look at how many were mixed.
+# fast as it can. In the first panel: **Show the mixed-triple trap**, then **Show the trap**. Look at how many were mixed.
 
 # %% tags=["typed"]
 cloud.instances["web-1"].mixed_triples()
