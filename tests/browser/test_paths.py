@@ -65,6 +65,7 @@ def own_policy(area: Locator) -> None:
     press(area, "Create role")
     area.get_by_role("button", name="Show a policy of your own, for one bucket").click()
     area.get_by_role("textbox", name="Prefix").fill("testfolder/")
+    area.page.wait_for_timeout(500)  # a click overtakes letters that ipywidgets still holds back
     buttons("Write the document", "Grant document")(area)
 
 
@@ -84,6 +85,7 @@ def refused_in_normal_mode(area: Locator) -> None:
 def download(area: Locator) -> None:
     area.get_by_role("radio", name="example.png").check()
     area.get_by_role("checkbox", name="Overwrite an existing file").check()
+    expect(area).to_contain_text("will be saved as", use_inner_text=True)
     buttons("Download")(area)
 
 
