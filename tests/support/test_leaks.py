@@ -49,7 +49,7 @@ def dump(directory: Path, content: str | bytes, name: str = "file.txt") -> list[
         base64.b64encode(f"i-123:{SECRET}@@".encode()),
         SECRET.encode().hex(),
         b"\xff\x00" + SECRET.encode() + b"\x00",
-        gzip.compress(SECRET.encode()),
+        gzip.compress(SECRET.encode(), mtime=0),
     ],
 )
 def test_every_form_is_found(tmp_path: Path, content: str | bytes) -> None:
