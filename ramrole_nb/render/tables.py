@@ -47,7 +47,7 @@ def _cell(text: str) -> str:
     # A word is kept whole as long as it can be: an ARN is not, an error's code is.
     breaks = "anywhere" if longest > _WORD else "break-word"
     wrap = "nowrap" if len(text) <= _SHORT else f"normal;overflow-wrap:{breaks}"
-    wrap += ";min-width:15em" if len(text) > _LONG else ""
+    wrap += ";min-width:10em" if len(text) > _LONG else ""
     return f'<td style="{CELL};white-space:{wrap}">{escape(text)}</td>'
 
 

@@ -55,6 +55,10 @@ _CHOOSE = (
 )
 
 
+# How often a reading is repeated for calls that may be ours, and among how many of the latest such are looked for.
+_AGAIN, _LATEST = 4, 50
+
+
 class WirePanel(Panel):
     """The exchanges, newest last; choosing one opens it.
 
@@ -68,7 +72,7 @@ class WirePanel(Panel):
 
     def __init__(self, cloud: Cloud) -> None:
         self._calls: list[WireCall] = []
-        self._seen = 0
+        self._seen = self._again = 0
         self._reading = threading.Lock()
         self._ended = threading.Event()
         super().__init__(cloud)
@@ -134,6 +138,14 @@ class WirePanel(Panel):
             own = wire.by_request() if wire.sees_everyone else {}
             kept = [joined(call, own) for call in [*self._calls, *fresh] if call.seq > wire.cleared]
             self._calls = kept[-_KEEP:]
+            # The journal may know a call of ours before this session has noted its end: then it is joined a moment later.
+            self._again = _AGAIN if fresh else self._again - 1
+            if (
+                wire.sees_everyone
+                and self._again > 0
+                and any(c.request_id not in own for c in kept[-_LATEST:])
+            ):
+                self._something_changed()
             return self._calls
 
     def _draw(self, picture: list[WireCall]) -> None:

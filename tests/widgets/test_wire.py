@@ -174,6 +174,24 @@ def test_a_sandbox_that_has_gone_is_said(cloud: Cloud, world: Sandbox, made: Mad
         world.start()
 
 
+def test_a_look_up_noted_after_the_journal_told_of_it_is_folded_away(
+    cloud: Cloud, world: Sandbox, made: Made
+) -> None:
+    """A panel may read the journal while a look-up of this session is still on its way back."""
+    cloud.identity()
+    entry = cloud.wire.exchanges()[-1].entry
+    server = world._server
+    assert server is not None
+    panel = made(WirePanel(cloud))
+    copied = {name: value for name, value in entry.items() if name not in ("seq", "time")}
+    server.journal.add({**copied, "request_id": "ON-ITS-WAY"})
+    until(lambda: len(names(panel)) == 2)
+    cloud.wire.record(
+        "Sts", "GetCallerIdentity", {}, status=200, request_id="ON-ITS-WAY", started=0.0, check=True
+    )
+    until(lambda: len(names(panel)) == 1)
+
+
 def test_large_journals_stay_quick(cloud: Cloud, world: Sandbox, made: Made) -> None:
     cloud.identity()
     first = cloud.wire.exchanges()[-1]
