@@ -14,6 +14,7 @@ from ..jobs import Job
 from ..training import Cases, Gym, gym
 from .elements import CodeBlock
 from .fields import choice, note, text_field
+from .lesson import look_first
 from .panel import Panel, fold, row
 
 if TYPE_CHECKING:
@@ -202,10 +203,7 @@ class GymPanel(Panel):
         case = self._case()
         if not self._may_do_it:
             self._may_do_it = True
-            raise InputError(
-                "You have not looked at the solution yet. Nothing was done.",
-                next_step="read it first: Show solution; or ask once more, and it is done for you",
-            )
+            raise look_first()
         return self.act(
             "solve the case",
             lambda _: case.solution(apply=True),

@@ -102,10 +102,7 @@ class ExercisePanel(Panel):
         """Run the solution: `exercise.solution(apply=True)`. Who has not seen the solution is asked to look first, once."""
         if not self._may_do_it:
             self._may_do_it = True
-            raise InputError(
-                "You have not looked at the solution yet. Nothing was done.",
-                next_step="read it first: Show solution; or ask once more, and it is done for you",
-            )
+            raise look_first()
         return self.act(
             f"solve {self.exercise.id}",
             lambda _: self.exercise.solution(apply=True),
@@ -261,6 +258,14 @@ class LessonPanel(Panel):
         for panel in self.exercises:
             panel.close()
         super().close()
+
+
+def look_first() -> InputError:
+    """Return what is said to who asks for the solution to be done without having looked at it."""
+    return InputError(
+        "You have not looked at the solution yet. Nothing was done.",
+        next_step="read it first: Show solution; or ask once more, and it is done for you",
+    )
 
 
 def _said(verdict: Verdict) -> str:
